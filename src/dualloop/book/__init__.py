@@ -1,0 +1,1 @@
+"""What has happened: frozen facts and their fold. Pure; imports only `market`."""

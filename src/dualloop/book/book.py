@@ -1,0 +1,269 @@
+"""State = fold of facts. `Book.apply` serves the running trader, recovery, reports and screens alike.
+
+Nobody writes to a `Book` but `apply`. Its assertions stay on: a breach is our bug, and trading
+on would be worse than stopping.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import date
+from typing import Any
+
+from dualloop.book import facts as f
+from dualloop.book.orders import Event, State, follow
+from dualloop.book.positions import Order, Position
+from dualloop.market.costs import ChargeTable
+from dualloop.market.reasons import Side
+from dualloop.market.units import day_of
+
+_PAPER = "PAPER_"
+
+
+class Book:
+    """Orders, positions and the day's counts, as the facts so far tell them."""
+
+    def __init__(self, charges: ChargeTable | None = None) -> None:
+        self.orders: dict[str, Order] = {}
+        """By tag, in the order of their intents."""
+        self.positions: dict[str, Position] = {}
+        """By the tag of the entry intent: every entry that has a fill."""
+        self.run: f.RunStarted | None = None
+        self.day: f.DayStarted | None = None
+        self.ended = False
+        self.epoch = 1
+        self.halted: str | None = None
+        self.last_us = 0
+        self.last_candle_us = 0
+        """Start of the last candle decided on."""
+        self.days_ended: list[str] = []
+        self.alarms: list[f.Alarm] = []
+        self.analysed: f.Analysed | None = None
+        self._by_id: dict[str, Order] = {}
+        self._charges = charges
+        self._lots: dict[date, int] = {}
+        self._apply: dict[type, Callable[[Any], None]] = {
+            f.RunStarted: self._run_started,
+            f.Restarted: self._restarted,
+            f.DayStarted: self._day_started,
+            f.DayEnded: self._day_ended,
+            f.RunEnded: self._run_ended,
+            f.Analysed: self._analysed,
+            f.Decided: self._decided,
+            f.OrderIntended: self._intended,
+            f.OrderAccepted: self._accepted,
+            f.OrderRefused: lambda fact: self._over(fact, Event.REFUSE),
+            f.OrderNotSent: lambda fact: self._over(fact, Event.NOT_SENT),
+            f.OrderUnknown: lambda fact: self._over(fact, Event.LOSE),
+            f.OrderAbsent: lambda fact: self._move(fact.tag, Event.ABSENCE),
+            f.OrderRejected: lambda fact: self._over(fact, Event.REJECT),
+            f.OrderCancelled: lambda fact: self._move(fact.tag, Event.CANCEL),
+            f.OrderFilled: self._filled,
+            f.StopsSet: self._stops_set,
+            f.Watched: self._watched,
+            f.BarSeen: self._bar_seen,
+            f.Halted: self._halted,
+            f.Resumed: self._resumed,
+            f.Alarm: self._alarm,
+            f.LoopFailed: lambda fact: None,
+        }
+
+    def apply(self, fact: f.AnyFact) -> None:
+        """Fold one fact. Raises `IllegalTransition` or `AssertionError` for a fact that cannot follow."""
+        assert fact.at_us >= self.last_us, "facts are recorded in the order of time"
+        self._apply[type(fact)](fact)
+        self.last_us = fact.at_us
+
+    # -- what is asked of it ---------------------------------------------------------------
+
+    def find(self, order_id: str) -> Position | None:
+        """The position of an order id, entry or exit, or of a tag (R21)."""
+        order = self._by_id.get(order_id) or self.orders.get(order_id)
+        return None if order is None else self.positions.get(order.position)
+
+    def order(self, order_id: str) -> Order | None:
+        """The order with that id or tag."""
+        return self._by_id.get(order_id) or self.orders.get(order_id)
+
+    def open_positions(self) -> list[Position]:
+        return [p for p in self.positions.values() if p.is_open]
+
+    def live_orders(self) -> list[Order]:
+        """Orders whose life is not over."""
+        return [order for order in self.orders.values() if not order.over]
+
+    def entries_on(self, day: date) -> int:
+        """Entry intents of the day that were or may have been sent (R12)."""
+        return sum(o.leg is f.Leg.ENTRY and o.state is not State.NOT_SENT for o in self.of_day(day))
+
+    def orders_on(self, day: date) -> int:
+        return len(self.of_day(day))
+
+    def realised(self, day: date) -> int:
+        """Net P&L in paise of the positions closed on that day."""
+        closed = (p for p in self.positions.values() if not p.is_open and day_of(p.closed_us) == day)
+        return sum(self.net(p) for p in closed)
+
+    def net(self, position: Position) -> int:
+        """Net P&L in paise of a closed position: gross less all charges."""
+        assert self._charges is not None, "net P&L needs a charge table"
+        return position.gross - self._charges.of(position.cost_legs()).total
+
+    def next_paper_number(self, day: date) -> int:
+        """The next NNN of `PAPER_YYYYMMDD_NNN`: one more than the highest ever used that day (R21)."""
+        stem = f"{_PAPER}{day:%Y%m%d}_"
+        return 1 + max((int(i.removeprefix(stem)) for i in self._by_id if i.startswith(stem)), default=0)
+
+    def lot_of(self, position: Position) -> int:
+        """Units in a lot on the day of the position's entry."""
+        return self._lots[day_of(position.entry.intended_us)]
+
+    def of_day(self, day: date) -> list[Order]:
+        """The orders intended on that day."""
+        return [order for order in self.orders.values() if day_of(order.intended_us) == day]
+
+    # -- the fold --------------------------------------------------------------------------
+
+    def _run_started(self, fact: f.RunStarted) -> None:
+        assert self.run is None, "a journal begins once"
+        self.run = fact
+
+    def _restarted(self, fact: f.Restarted) -> None:
+        assert fact.epoch == self.epoch + 1, "every start has its own epoch"
+        self.epoch = fact.epoch
+
+    def _day_started(self, fact: f.DayStarted) -> None:
+        self.day, self.analysed, self.last_candle_us = fact, None, 0
+        self._lots[date.fromisoformat(fact.day)] = fact.lot
+
+    def _day_ended(self, fact: f.DayEnded) -> None:
+        self.days_ended.append(fact.day)
+
+    def _run_ended(self, fact: f.RunEnded) -> None:
+        self.ended = True
+
+    def _analysed(self, fact: f.Analysed) -> None:
+        self.analysed = fact
+
+    def _decided(self, fact: f.Decided) -> None:
+        assert fact.start_us > self.last_candle_us, "a candle is decided on once"
+        self.last_candle_us = fact.start_us
+
+    def _intended(self, fact: f.OrderIntended) -> None:
+        assert fact.tag not in self.orders, "a tag is used once"
+        order = Order(
+            tag=fact.tag,
+            position=fact.position,
+            leg=fact.leg,
+            contract=fact.contract,
+            symbol=fact.symbol,
+            side=fact.side,
+            qty=fact.qty,
+            attempt=fact.attempt,
+            intended_us=fact.at_us,
+            seen_us=fact.seen_us,
+            resolution=fact.resolution,
+            card=fact.card,
+        )
+        if fact.leg is f.Leg.EXIT:
+            position = self.positions[fact.position]
+            assert fact.side is Side.SELL and fact.qty <= position.held, "never sell more than is held"
+            assert position.live_exit is None, "one exit order lives at a time"
+            position.exits.append(order)
+        self.orders[fact.tag] = order
+
+    def _move(self, tag: str, event: Event) -> Order:
+        order = self.orders[tag]
+        order.state = follow(order.state, event)
+        return order
+
+    def _over(self, fact: f.OrderRefused | f.OrderNotSent | f.OrderUnknown | f.OrderRejected, event: Event) -> None:
+        self._move(fact.tag, event).why = fact.why
+
+    def _accepted(self, fact: f.OrderAccepted) -> None:
+        order = self._move(fact.tag, Event.ACCEPT)
+        assert order.order_id in (None, fact.order_id), "an order has one id"
+        assert self._by_id.setdefault(fact.order_id, order) is order, "an id belongs to one order"
+        order.order_id = fact.order_id
+
+    def _filled(self, fact: f.OrderFilled) -> None:
+        order = self.orders[fact.tag]
+        assert order.filled < fact.filled <= order.qty and fact.value > order.value, "fills only grow, up to the order"
+        self._move(fact.tag, Event.FULL_FILL if fact.filled == order.qty else Event.PART_FILL)
+        order.filled, order.value, order.filled_us = fact.filled, fact.value, fact.filled_us
+        order.bid, order.ask, order.note = fact.bid, fact.ask, fact.note
+        if order.leg is f.Leg.ENTRY:
+            self._bought(order, fact)
+        else:
+            self._sold(self.positions[order.position], fact)
+
+    def _bought(self, order: Order, fact: f.OrderFilled) -> None:
+        if order.tag in self.positions:
+            return
+        card = order.card
+        assert isinstance(card, f.EntryCard), "an entry carries its entry card"
+        price = order.average
+        self.positions[order.tag] = Position(
+            key=order.tag,
+            entry=order,
+            peak=price,
+            low=price,
+            hlcv=card.hlcv,
+            v3=card.v3,
+            oi=card.oi,
+            bar_us=card.candle_us,
+            opened_us=fact.filled_us,
+        )
+
+    def _sold(self, position: Position, fact: f.OrderFilled) -> None:
+        assert position.held >= 0, "never sold more than was bought"
+        if not position.is_open:
+            position.closed_us = fact.filled_us
+            price = position.exit_price
+            assert price is not None, "a closed position has an exit price"
+            card = position.exit_card
+            if card is not None:
+                position.peak, position.low = max(position.peak, card.peak), min(position.low, card.low)
+            position.peak, position.low = max(position.peak, price), min(position.low, price)
+
+    def _stops_set(self, fact: f.StopsSet) -> None:
+        position = self.positions[fact.position]
+        assert fact.version >= position.version, "edits are numbered upwards"
+        position.version = fact.version
+        if fact.edit is not None:
+            position.edits.append(fact)
+        position.initial, position.trail, position.trail_bp = fact.initial, fact.trail, fact.trail_bp
+
+    def _watched(self, fact: f.Watched) -> None:
+        position = self.positions[fact.position]
+        assert fact.peak >= position.peak and fact.low <= position.low, "extremes only widen"
+        assert fact.trail >= position.trail, "a trail never falls by itself"
+        position.peak, position.low, position.trail = fact.peak, fact.low, fact.trail
+        position.watched_us = fact.at_us
+
+    def _bar_seen(self, fact: f.BarSeen) -> None:
+        position = self.positions[fact.position]
+        if fact.candle_us > position.card.candle_us and (
+            not position.bars or position.bars[-1].candle_us < fact.candle_us
+        ):
+            position.bars.append(fact)
+        if not position.is_open:
+            return
+        position.hlcv, position.v3, position.oi = fact.hlcv, fact.v3, fact.oi or position.oi
+        position.bar_us = fact.candle_us
+        position.vwap_level, position.oi_level = fact.vwap_level, fact.oi_level
+
+    def _halted(self, fact: f.Halted) -> None:
+        self.halted = fact.why
+
+    def _resumed(self, fact: f.Resumed) -> None:
+        self.halted = None
+
+    def _alarm(self, fact: f.Alarm) -> None:
+        self.alarms.append(fact)
+
+
+def fold(facts: Iterable[f.AnyFact], charges: ChargeTable | None = None) -> Book:
+    """The book after these facts."""
+    book = Book(charges)
+    for fact in facts:
+        book.apply(fact)
+    return book

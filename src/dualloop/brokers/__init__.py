@@ -1,0 +1,1 @@
+"""Where orders go: one module a broker, behind the `Broker` door of `ports`."""

@@ -1,0 +1,182 @@
+"""Every five minutes: a finished candle, seen and decided on. Never leaves a trade itself.
+
+While something is held the loop only brings the exit loop its VWAP and OI levels. A candle that
+does not come is asked for until its end + 60 s and then skipped, and the record says so (R3).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from dualloop.book import facts as f
+from dualloop.book.positions import Position
+from dualloop.engine import limits
+from dualloop.engine.desk import Desk
+from dualloop.market.calendar import CANDLE_DELAY_US, CANDLE_PATIENCE_US, Session
+from dualloop.market.instruments import Contract
+from dualloop.market.quotes import Candle
+from dualloop.market.reasons import Direction, Verdict
+from dualloop.market.units import SECOND_US
+from dualloop.ports import Feed
+from dualloop.strategy import entry
+from dualloop.strategy import exit as stops
+from dualloop.strategy.entry import Day, Row, Signal, Standing
+from dualloop.strategy.params import Params
+
+_ASK_AGAIN_S = 5.0
+
+
+class EntryLoop:
+    """The five-minute loop of one day."""
+
+    def __init__(self, feed: Feed, desk: Desk, day: Day, now: Callable[[], int]) -> None:
+        self._feed = feed
+        self._desk = desk
+        self._day = day
+        self._now = now
+
+    async def run(self) -> None:
+        """Decide on every candle of the day that the journal has not decided on yet."""
+        decided_us = self._desk.book.last_candle_us
+        if decided_us:
+            await self._look_back(decided_us)
+        for order in self._desk.book.live_orders():
+            if order.leg is f.Leg.ENTRY:
+                await self._desk.settle_entry(order, self._patience_us(order.contract))
+        for start_us in self._day.session.candles():
+            if start_us > decided_us:
+                await self._one(start_us)
+
+    async def _look_back(self, start_us: int) -> None:
+        """After a restart: what the last decided candle left in memory, without deciding on it again."""
+        analysed = self._desk.book.analysed
+        if analysed is not None:
+            self._day.restore(analysed.direction, analysed.call_wall, analysed.put_wall, late=analysed.late_start)
+        self._day.begin(start_us)
+        spot = await self._feed.spot(start_us)
+        self._day.see_spot(None if spot is None else spot.close)
+        self._day.see_chain(await self._feed.chain(start_us, self._day.last_spot, self._held()))
+
+    async def _one(self, start_us: int) -> None:
+        end_us = start_us + self._day.session.candle_us
+        await self._sleep_until(end_us + CANDLE_DELAY_US)
+        self._day.begin(start_us)
+        await self._see(start_us, end_us + CANDLE_PATIENCE_US)
+        bars = await self._bars(start_us)
+        standing = Standing(self._desk.held(), self._used())
+        row, signal = entry.decide(self._day, standing, self._now())
+        await self._act(row, signal, bars)
+
+    # -- seeing ------------------------------------------------------------------------------
+
+    async def _see(self, start_us: int, give_up_us: int) -> None:
+        """Fetch what the candle needs; what is missing is asked for again until it is given up."""
+        day, held = self._day, self._held()
+        spot = await self._feed.spot(start_us)
+        around = spot.close if spot is not None else day.last_spot
+        chain = await self._feed.chain(start_us, around, held)
+        if spot is None and not held:
+            spot = await self._ask(lambda: self._feed.spot(start_us), give_up_us)
+        day.see_spot(None if spot is None else spot.close)
+        day.see_chain(chain)
+        while True:
+            contract = day.looked_at(self._desk.held())
+            if contract is None:
+                return
+            first_us = day.lacking(contract)
+            if first_us <= start_us:
+                day.see_candles(contract, await self._feed.candles(contract, first_us, start_us))
+            if contract != day.looked_at(self._desk.held()):
+                continue  # the position opened or closed meanwhile: the candle is about another contract now
+            if day.candle(contract) is not None or self._now() >= give_up_us:
+                return
+            await self._pause(give_up_us)
+
+    async def _ask(self, fetch: Callable[[], Awaitable[Candle | None]], give_up_us: int) -> Candle | None:
+        """Fetch again every few seconds until it is there or given up."""
+        while (found := await fetch()) is None and self._now() < give_up_us:
+            await self._pause(give_up_us)
+        return found
+
+    async def _pause(self, give_up_us: int) -> None:
+        await asyncio.sleep(min(_ASK_AGAIN_S, (give_up_us - self._now()) / SECOND_US))
+
+    async def _sleep_until(self, at_us: int) -> None:
+        delay_us = at_us - self._now()
+        if delay_us > 0:
+            await asyncio.sleep(delay_us / SECOND_US)
+
+    # -- deciding ----------------------------------------------------------------------------
+
+    async def _act(self, row: Row, signal: Signal | None, bars: list[f.BarSeen]) -> None:
+        desk = self._desk
+        verdict = None if signal is None else limits.check(signal, desk.book, desk.master, desk.params, desk.day)
+        if isinstance(verdict, limits.Refused):
+            row = row._replace(verdict=Verdict.REFUSED, reason=verdict.why)
+        facts: list[f.AnyFact] = [f.Decided(at_us=self._now(), **row._asdict())]
+        if desk.book.analysed is None and self._day.direction is not None:
+            facts.insert(0, self._analysed(self._day.direction))
+        if isinstance(verdict, limits.Approved):
+            stream = self._feed.ticks(verdict.signal.contract)
+            stream.close()
+            order = await desk.enter(verdict, [*bars, *facts], stream.resolution)
+            await desk.settle_entry(order, stream.patience_us)
+        else:
+            desk.record_candle(bars, facts)
+
+    def _analysed(self, direction: Direction) -> f.Analysed:
+        day = self._day
+        assert day.spot is not None and day.call_wall is not None and day.put_wall is not None
+        return f.Analysed(
+            self._now(), day.candle_us, day.spot, day.call_wall, day.put_wall, direction, day.late_start
+        )
+
+    def _used(self) -> bool:
+        desk = self._desk
+        return desk.book.entries_on(desk.day) >= desk.params.trades_per_day
+
+    def _held(self) -> list[Contract]:
+        return [position.contract for position in self._desk.book.open_positions()]
+
+    def _patience_us(self, contract: Contract) -> int:
+        stream = self._feed.ticks(contract)
+        stream.close()
+        return stream.patience_us
+
+    # -- levels, and the five-minute check ---------------------------------------------------
+
+    async def _bars(self, start_us: int) -> list[f.BarSeen]:
+        """This candle of every contract that is held, or whose five-minute check is still in the trade."""
+        found = []
+        for position in self._desk.book.positions.values():
+            if start_us > position.card.candle_us and self._wanted(position):
+                fact = await self._bar(position, start_us)
+                if fact is not None:
+                    found.append(fact)
+        return found
+
+    def _wanted(self, position: Position) -> bool:
+        if position.is_open:
+            return True
+        today = position.opened_us >= self._day.session.open_us
+        return today and five_minute_check(position, self._day.session, self._desk.params) is None
+
+    async def _bar(self, position: Position, start_us: int) -> f.BarSeen | None:
+        """The candle of a position's contract as a fact; None while it has none."""
+        day, contract = self._day, position.contract
+        first_us = day.lacking(contract)
+        if day.candle(contract) is None and first_us <= start_us:
+            day.see_candles(contract, await self._feed.candles(contract, first_us, start_us))
+        candle, sums = day.candle(contract), day.sums(contract)
+        if candle is None:
+            return None
+        return self._desk.bar_fact(position, start_us, candle.close, sums.hlcv, sums.v3, day.oi(contract))
+
+
+def five_minute_check(position: Position, session: Session, params: Params) -> stops.Left | None:
+    """Where a look at closes only would have left the position, with the same edits; None: not yet, or never."""
+    card = position.card
+    first = stops.watch(position.entry_price, card.hlcv, card.v3, card.oi, params)
+    delay_us = session.candle_us + CANDLE_DELAY_US + 1
+    closes = (stops.Close(bar.candle_us + delay_us, bar.close, bar.hlcv, bar.v3, bar.oi) for bar in position.bars)
+    edits = [(e.at_us, e.edit, e.value) for e in position.edits if e.edit is not None]
+    return stops.on_closes(first, closes, edits, session.at(params.exit_start_us), params)

@@ -1,0 +1,252 @@
+"""Every price of what is held: hold, raise the stop, or leave at once. Nothing may delay it.
+
+One watcher a position, each on its own stream. A watcher decides in the very step in which a
+price arrives; only `Desk.leave` is awaited after that. It also keeps the clock's promises: a
+stale stream is polled, the day's exit begins at `exit.start`, and a person is paged when the
+position is not flat by two minutes before `flat_by`.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from dualloop.book import facts as f
+from dualloop.book.positions import Position
+from dualloop.engine.desk import Desk
+from dualloop.market.calendar import Session
+from dualloop.market.quotes import Tick
+from dualloop.market.reasons import ExitReason
+from dualloop.market.units import MINUTE_US, SECOND_US
+from dualloop.ports import BrokerError, Feed, Ticks
+from dualloop.strategy import belief as beliefs
+from dualloop.strategy import exit as stops
+from dualloop.strategy.params import Params
+
+_PAGE_BEFORE_US = 2 * MINUTE_US
+_QUOTE_TIMEOUT_S = 1.0
+
+
+class ExitLoop:
+    """The continuous loop of one day."""
+
+    def __init__(self, feed: Feed, desk: Desk, session: Session, now: Callable[[], int]) -> None:
+        self._feed = feed
+        self._desk = desk
+        self._session = session
+        self._now = now
+        self.decisions = 0
+        """Prices decided on so far: an error after another price was decided on is a new error."""
+
+    async def run(self) -> None:
+        """Watch every open position, for ever. Raises what a watcher raises, after stopping the others."""
+        watched: set[str] = set()
+        async with asyncio.TaskGroup() as watchers:
+            while True:
+                for position in self._desk.book.open_positions():
+                    if position.key not in watched:
+                        watched.add(position.key)
+                        watchers.create_task(self._watch(position))
+                await self._desk.news()
+
+    async def _watch(self, position: Position) -> None:
+        stream = self._feed.ticks(position.contract)
+        try:
+            await Watcher(self, position, stream, self._feed, self._desk, self._session, self._now).run()
+        finally:
+            stream.close()
+
+
+class Watcher:
+    """One position from its fill until it is flat."""
+
+    def __init__(
+        self,
+        loop: ExitLoop,
+        position: Position,
+        stream: Ticks,
+        feed: Feed,
+        desk: Desk,
+        session: Session,
+        now: Callable[[], int],
+    ) -> None:
+        self._loop = loop
+        self._position = position
+        self._stream = stream
+        self._feed = feed
+        self._desk = desk
+        self._session = session
+        self._now = now
+        self._params = desk.params
+        self._belief = beliefs.Belief(position.entry_price)
+        self._leaving: tuple[f.ExitCard, int | None] | None = None
+        self._heard_us = now()
+        self._interval = -1
+        self._asking: asyncio.Task[None] | None = None
+        self._exit_us = session.at(self._params.exit_start_us)
+        flat_us = session.at(self._params.flat_by_us)
+        self._pages = [at for at in (flat_us - _PAGE_BEFORE_US, flat_us) if at > now()]
+
+    async def run(self) -> None:
+        """Decide on every price until the position is flat."""
+        try:
+            while self._position.is_open:
+                tick = await self._next()
+                if tick is not None:
+                    self._hear(tick)
+                self._keep_time()
+                self._take_over()
+                if self._leaving is not None and self._position.live_exit is None:
+                    await self._desk.leave(self._position, *self._leaving)
+        finally:
+            if self._asking is not None:
+                self._asking.cancel()
+
+    async def _next(self) -> Tick | None:
+        """The next price, or None at the next moment at which silence itself means something."""
+        try:
+            async with asyncio.timeout(max(0, self._wake_us() - self._now()) / SECOND_US):
+                return await anext(self._stream)
+        except TimeoutError:
+            return None
+
+    # -- prices ------------------------------------------------------------------------------
+
+    def _hear(self, tick: Tick) -> None:
+        self._heard_us = tick.at_us
+        if tick.at_us <= self._position.opened_us or not self._in_cadence(tick.at_us):
+            return
+        if self._stream.stale_after_us is None:
+            self._decide(tick, tick.ltp)
+            return
+        self._belief, believed = beliefs.offer(self._belief, tick.ltp, tick.at_us)
+        for price in believed:
+            self._decide(tick, price)
+        if self._belief.held_back and self._asking is None:
+            self._ask_quote()
+
+    def _in_cadence(self, at_us: int) -> bool:
+        """Whether this price is seen at all (R34): of each interval only the first is."""
+        if self._params.cadence_us == 0:
+            return True
+        interval = at_us // self._params.cadence_us
+        if interval == self._interval:
+            return False
+        self._interval = interval
+        return True
+
+    def _decide(self, tick: Tick, price: int) -> None:
+        """Hold, raise the stop, or set out to leave, on one believed price."""
+        desk, position = self._desk, self._position
+        if self._leaving is not None:
+            return
+        watch = stops.see(desk.watch(position), price, self._params)
+        desk.saw(position, watch, price)
+        reasons = stops.leaves(watch, price, tick.at_us, self._exit_us, self._params)
+        if reasons:
+            card = exit_card(watch, reasons, price, tick.at_us, position.bar_us, self._params, tick.bid, tick.ask)
+            self._leaving = (card, tick.at_us)
+        self._loop.decisions += 1
+
+    def _leave_without_price(self) -> None:
+        """The day's exit when no price comes to decide on."""
+        watch = self._desk.watch(self._position)
+        reasons = (ExitReason.EOD_EXIT,)
+        self._leaving = (exit_card(watch, reasons, 0, self._now(), self._position.bar_us, self._params), None)
+
+    def _take_over(self) -> None:
+        """An exit once sent is never dropped: whoever sent it, if it failed, it goes on from here (R18)."""
+        if self._leaving is None and self._position.exits and self._position.live_exit is None:
+            card = self._position.exits[-1].card
+            assert isinstance(card, f.ExitCard), "every exit carries its card"
+            self._leaving = (card, None)
+
+    # -- silence -----------------------------------------------------------------------------
+
+    def _wake_us(self) -> int:
+        """The next moment that matters without a price."""
+        moments = [self._session.over_us, *self._pages]
+        stale = self._stream.stale_after_us
+        if stale is not None:
+            moments.append(max(self._heard_us + stale, self._now() + SECOND_US))
+            if self._leaving is None:
+                moments.append(self._exit_us + stale)
+        if self._belief.due_us is not None:
+            moments.append(self._belief.due_us)
+        if self._leaving is not None and self._position.live_exit is None:
+            moments.append(self._now() + SECOND_US)
+        now = self._now()
+        return min((moment for moment in moments if moment > now), default=now + SECOND_US)
+
+    def _keep_time(self) -> None:
+        now, stale = self._now(), self._stream.stale_after_us
+        due_us = self._belief.due_us
+        if due_us is not None and now >= due_us:
+            tick = Tick(self._position.contract, self._belief.held_back, self._belief.held_us)
+            self._belief, believed = beliefs.accept(self._belief)
+            for price in believed:
+                self._decide(tick, price)
+        if stale is not None and now - self._heard_us >= stale and self._asking is None:
+            self._ask_quote()
+        silent_us = self._session.over_us if stale is None else max(self._exit_us, self._heard_us) + stale
+        if self._leaving is None and now >= self._exit_us and now >= silent_us:
+            self._leave_without_price()
+        while self._pages and now >= self._pages[0]:
+            self._pages.pop(0)
+            self._desk.alarm(
+                f"still holding {self._position.held} {self._position.entry.symbol}: "
+                f"SELL {self._position.held} {self._position.entry.symbol} by hand"
+            )
+
+    def _ask_quote(self) -> None:
+        """Ask for the quote beside the stream (R14, R25); its answer comes in by the stream's own door."""
+        self._asking = asyncio.get_running_loop().create_task(self._quote())
+
+    async def _quote(self) -> None:
+        try:
+            async with asyncio.timeout(_QUOTE_TIMEOUT_S):
+                quote = await self._feed.quote(self._position.contract)
+                if quote is not None:
+                    contract = self._position.contract
+                    self._stream.put(
+                        Tick(contract, quote.ltp, self._now(), quote.bid, quote.ask, quote.exchange_us)
+                    )
+                await asyncio.sleep(_QUOTE_TIMEOUT_S)
+        except (TimeoutError, BrokerError):
+            pass  # silence goes on, and so does asking
+        except Exception as error:
+            self._desk.alarm(f"asking for a quote failed: {type(error).__name__}: {error}", page=False)
+        finally:
+            self._asking = None
+
+
+def exit_card(
+    watch: stops.Watch,
+    reasons: tuple[ExitReason, ...],
+    price: int,
+    price_us: int,
+    bar_us: int,
+    params: Params,
+    bid: int | None = None,
+    ask: int | None = None,
+) -> f.ExitCard:
+    """All that an exit was decided on, so that it can be decided again from this record alone (R33)."""
+    levels = stops.levels(watch, params)
+    return f.ExitCard(
+        reasons=reasons,
+        ltp=price,
+        price_us=price_us,
+        entry=watch.entry,
+        peak=watch.peak,
+        low=watch.low,
+        trail_bp=watch.trail_bp,
+        hlcv=watch.hlcv,
+        v3=watch.v3,
+        oi=watch.oi,
+        entry_oi=watch.entry_oi,
+        bar_us=bar_us,
+        stops=tuple(
+            f.Stop(reason, level, 0 < price <= level)
+            for reason, level in zip(stops.REASONS, levels, strict=True)
+        ),
+        bid=bid,
+        ask=ask,
+    )

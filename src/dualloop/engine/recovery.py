@@ -1,0 +1,49 @@
+"""After a restart: agree with the broker about what was in flight, and know the extremes again.
+
+Idempotent: dying in the middle of it and doing it again comes to the same. What may have been
+sent is looked up by its tag and never sent again.
+"""
+
+from dualloop.book import facts as f
+from dualloop.book.orders import State
+from dualloop.book.positions import Position
+from dualloop.engine.desk import Desk
+from dualloop.ports import Broker, BrokerError, Feed
+from dualloop.strategy import exit as stops
+from dualloop.strategy import rules
+
+
+async def recover(desk: Desk, broker: Broker, feed: Feed) -> None:
+    """Bring book and watches up to date before the loops start."""
+    if not desk.book.orders:
+        return
+    try:
+        reports = await broker.orders()
+    except BrokerError as error:
+        desk.alarm(f"the order book cannot be read after the restart: {error}")
+        reports = []
+    for report in reports:
+        desk.apply(report)
+    for order in desk.book.live_orders():
+        if order.state is State.INTENDED:
+            desk.record(f.OrderUnknown(desk.now(), order.tag, "the process died before the answer was recorded"))
+    for position in desk.book.open_positions():
+        await _extremes(desk, feed, position)
+
+
+async def _extremes(desk: Desk, feed: Feed, position: Position) -> None:
+    """The highest and lowest of journal and market since the entry (R33); a wild one is left out (R25)."""
+    if desk.params.cadence_us:
+        return  # a polled position never saw the prices in between, and each it saw is in the journal
+    try:
+        found = await feed.extremes(position.contract, position.opened_us)
+    except BrokerError as error:
+        desk.alarm(f"the prices since the entry of {position.entry.symbol} cannot be read: {error}", page=False)
+        return
+    if found is None:
+        return
+    watch = desk.watch(position)
+    for price in found:
+        if price > 0 and not rules.far_jump(price, watch.peak if price > watch.peak else watch.low):
+            watch = stops.see(watch, price, desk.params)
+    desk.saw(position, watch, desk.last_price.get(position.key, position.entry_price))

@@ -1,0 +1,144 @@
+"""One trading day: recover, run the loops, close. Holds the policy that the loops do not die together.
+
+    loop      when it raises
+    entry     recorded and paged; no more entries until a person resumes; exits go on
+    exit      recorded, restarted at once; again before another price was decided on:
+              everything is sold, a person is paged, and it is restarted every second
+    operator  recorded, restarted
+    reports   recorded, restarted
+
+Only a dead journal ends the day early: without it nothing may be acted on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from dualloop.book import facts as f
+from dualloop.book.orders import State
+from dualloop.book.positions import Order
+from dualloop.engine.desk import Desk
+from dualloop.engine.entry_loop import EntryLoop
+from dualloop.engine.exit_loop import ExitLoop, exit_card
+from dualloop.engine.operator_loop import OperatorLoop
+from dualloop.engine.recovery import recover
+from dualloop.journal import JournalDead
+from dualloop.market.calendar import Session as Hours
+from dualloop.market.reasons import ExitReason
+from dualloop.market.units import MINUTE_US, SECOND_US
+from dualloop.ports import Broker, Feed
+from dualloop.strategy.entry import Day
+
+_AFTER_US = MINUTE_US
+"""How long a position that is still open after the last candle is waited for before the day is closed over it."""
+
+
+class Session:
+    """The loops of one day over one desk."""
+
+    def __init__(
+        self, *, feed: Feed, broker: Broker, desk: Desk, day: Day, hours: Hours, now: Callable[[], int]
+    ) -> None:
+        self._feed = feed
+        self._broker = broker
+        self._desk = desk
+        self._hours = hours
+        self._now = now
+        self.entry_loop = EntryLoop(feed, desk, day, now)
+        self.exit_loop = ExitLoop(feed, desk, hours, now)
+        self.operator = OperatorLoop(desk)
+
+    async def run(self) -> None:
+        """Run the day to its end. Raises `JournalDead` (in a group) when nothing can be recorded any more."""
+        self._begin()
+        await recover(self._desk, self._broker, self._feed)
+        async with asyncio.TaskGroup() as group:
+            background = [
+                group.create_task(self._exits()),
+                group.create_task(self._keep("reports", self._desk.follow_reports)),
+                group.create_task(self._keep("operator", self.operator.run)),
+                *(group.create_task(self._desk.look_up(order)) for order in self._unknown_exits()),
+            ]
+            await self._entries()
+            await self._until_flat()
+            for task in background:
+                task.cancel()
+        self._end()
+
+    def _begin(self) -> None:
+        desk, hours = self._desk, self._hours
+        day = hours.day.isoformat()
+        if desk.book.day is None or desk.book.day.day != day:
+            expiry, lot = desk.master.expiry.isoformat(), desk.master.lot
+            desk.record(f.DayStarted(self._now(), day, expiry, lot, hours.open_us, hours.close_us))
+
+    def _end(self) -> None:
+        for position in self._desk.book.open_positions():
+            self._desk.alarm(f"the day is over and {position.held} {position.entry.symbol} are still held")
+        self._desk.record(f.DayEnded(self._now(), self._hours.day.isoformat()))
+
+    def _unknown_exits(self) -> list[Order]:
+        live = self._desk.book.live_orders()
+        return [order for order in live if order.leg is f.Leg.EXIT and order.state is State.UNKNOWN]
+
+    # -- the policy --------------------------------------------------------------------------
+
+    async def _entries(self) -> None:
+        try:
+            await self.entry_loop.run()
+        except JournalDead:
+            raise
+        except Exception as error:
+            self._failed("entry", error)
+            self._desk.record(f.Halted(self._now(), "the entry loop failed"))
+            self._desk.alarm("the entry loop failed: no more entries; exits go on")
+            await asyncio.sleep(max(0, self._hours.over_us - self._now()) / SECOND_US)
+
+    async def _exits(self) -> None:
+        decided_then = -1
+        while True:
+            try:
+                await self.exit_loop.run()
+            except* JournalDead:
+                raise
+            except* Exception as errors:
+                self._failed("exit", errors.exceptions[0])
+                again = self.exit_loop.decisions == decided_then
+                decided_then = self.exit_loop.decisions
+                if again:
+                    await self._flatten()
+                    await asyncio.sleep(1.0)
+
+    async def _flatten(self) -> None:
+        """Sell all that is held without the exit loop, and page."""
+        desk = self._desk
+        if desk.book.halted is None:
+            desk.record(f.Halted(self._now(), "the exit loop keeps failing"))
+            desk.alarm("the exit loop keeps failing: everything is being sold")
+        for position in desk.book.open_positions():
+            reasons = (ExitReason.LOOP_FAILURE,)
+            price = desk.last_price.get(position.key, 0)
+            card = exit_card(desk.watch(position), reasons, price, self._now(), position.bar_us, desk.params)
+            await desk.leave(position, card, None)
+
+    async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await run()
+            except JournalDead:
+                raise
+            except Exception as error:
+                self._failed(name, error)
+                await asyncio.sleep(1.0)
+
+    def _failed(self, loop: str, error: BaseException) -> None:
+        self._desk.record(f.LoopFailed(self._now(), loop, f"{type(error).__name__}: {error}"))
+
+    async def _until_flat(self) -> None:
+        """Wait for what is still held or in flight; bars may bring the last price after the close."""
+        patience_us = max(0, self._hours.over_us + _AFTER_US - self._now())
+        try:
+            async with asyncio.timeout(patience_us / SECOND_US):
+                while self._desk.book.open_positions() or self._desk.book.live_orders():
+                    await self._desk.news()
+        except TimeoutError:
+            pass  # `_end` says what is left

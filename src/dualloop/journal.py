@@ -1,0 +1,185 @@
+"""What we did, on disk: append-only facts in SQLite, one writer, written before they are acted on.
+
+An `flock` beside the journal keeps a second writer out; it dies with the process, so there is no
+stale lock. Readers open the file read-only and never checkpoint. Facts are ordered by `seq`
+alone, never by time; each row's hash covers the row before it, so the last one names them all.
+"""
+
+import csv
+import fcntl
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from dualloop.book.facts import AnyFact, decode, encode
+
+FILE = "journal.sqlite"
+SCHEMA = 1
+
+_CREATE = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS fact (
+  seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON fact BEGIN SELECT RAISE(ABORT, 'facts never change'); END;
+CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON fact BEGIN SELECT RAISE(ABORT, 'facts never go'); END;
+"""
+_INSERT = "INSERT INTO fact (seq, at_us, kind, body, hash) VALUES (?, ?, ?, ?, ?)"
+
+
+class JournalError(Exception):
+    """The journal cannot be used; the message says which, why, and what to do."""
+
+
+class AlreadyRunning(JournalError):
+    """Another process is writing to this journal."""
+
+
+class JournalDead(JournalError):
+    """A commit failed: nothing may be acted on any more. Never retried: a failed fsync loses what it lost."""
+
+
+class Journal:
+    """The one writer of a run's folder. Also a context manager that closes itself.
+
+    `durable=True` commits with `synchronous=FULL` (paper, live); False with NORMAL, where a
+    killed process loses nothing but a power cut may lose the last commits (replay, demo).
+    """
+
+    def __init__(self, folder: Path, *, durable: bool) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._lock = _lock(folder)
+        try:
+            self._db = sqlite3.connect(folder / FILE, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._db.executescript(_CREATE)
+            _check_schema(self._db, folder, create=True)
+            row = self._db.execute("SELECT seq, hash FROM fact ORDER BY seq DESC LIMIT 1").fetchone()
+        except (sqlite3.Error, JournalError) as error:
+            os.close(self._lock)
+            if isinstance(error, JournalError):
+                raise
+            raise JournalError(f"{folder / FILE} cannot be opened as a journal ({error}); move it away") from error
+        self.seq, self.digest = row or (0, "")
+
+    def append(self, *facts: AnyFact) -> None:
+        """Make these facts durable, all or none, in this order. Raises `JournalDead` when that fails."""
+        rows = []
+        seq, digest = self.seq, self.digest
+        for fact in facts:
+            body = encode(fact)
+            seq += 1
+            digest = _chain(digest, body)
+            rows.append((seq, fact.at_us, type(fact).__name__, body.decode(), digest))
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.executemany(_INSERT, rows)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise JournalDead(f"{self.folder / FILE} cannot be written ({error})") from error
+        self.seq, self.digest = seq, digest
+
+    def facts(self) -> Iterator[AnyFact]:
+        """Every fact so far, in order."""
+        return _facts(self._db)
+
+    def close(self) -> None:
+        """Release the file and the lock. Closing twice is fine."""
+        if self._lock >= 0:
+            self._db.close()
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read(folder: Path) -> list[AnyFact]:
+    """The facts of a run, without disturbing its writer. Raises `JournalError` when there is no readable journal."""
+    path = folder / FILE
+    if not path.is_file():
+        raise JournalError(f"{folder} holds no journal")
+    try:
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
+        try:
+            _check_schema(db, folder, create=False)
+            return list(_facts(db))
+        finally:
+            db.close()
+    except (sqlite3.Error, ValueError) as error:
+        raise JournalError(f"{path} is not a readable journal ({error})") from error
+
+
+def digest(folder: Path) -> str:
+    """The hash of a run's ordered facts: equal hashes are equal journals."""
+    last = ""
+    for fact in read(folder):
+        last = _chain(last, encode(fact))
+    return last
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename the journal of a folder so that a new one can begin there; its new path. Nothing is deleted."""
+    lock = _lock(folder)
+    try:
+        number = 1
+        while (aside := folder / f"journal-{number}.sqlite").exists():
+            number += 1
+        for suffix in ("-wal", ""):
+            part = folder / f"{FILE}{suffix}"
+            if part.exists():
+                part.rename(folder / f"{aside.name}{suffix}")
+        (folder / f"{FILE}-shm").unlink(missing_ok=True)
+        return aside
+    finally:
+        os.close(lock)
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
+    """Write a derived table whole or not at all. Raises `OSError`."""
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with new.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, columns, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _chain(previous: str, body: bytes) -> str:
+    return hashlib.sha256(previous.encode() + body).hexdigest()
+
+
+def _facts(db: sqlite3.Connection) -> Iterator[AnyFact]:
+    for seq, body in db.execute("SELECT seq, body FROM fact ORDER BY seq"):
+        try:
+            yield decode(body)
+        except ValueError as error:
+            raise JournalError(f"fact {seq} cannot be read ({error})") from error
+
+
+def _lock(folder: Path) -> int:
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise AlreadyRunning(f"another dualloop is running on {folder}; stop it or give another --journal") from None
+    return handle
+
+
+def _check_schema(db: sqlite3.Connection, folder: Path, *, create: bool) -> None:
+    if create:
+        db.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
+    row = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    if row != (str(SCHEMA),):
+        raise JournalError(f"{folder / FILE} has schema {row and row[0]}, this program writes {SCHEMA}; use its program")

@@ -1,0 +1,1 @@
+"""The vocabulary: prices, times, contracts, candles, charges. Imports nothing of ours."""

@@ -1,0 +1,1 @@
+"""Looking back: backtest and reports. Nothing here trades."""

@@ -1,0 +1,1 @@
+"""A world under a seed: virtual time and an exchange in memory."""

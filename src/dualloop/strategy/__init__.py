@@ -1,0 +1,1 @@
+"""What we would do: pure functions on integers. Imports only `market`."""
