@@ -64,7 +64,10 @@ class Journal:
             if isinstance(error, JournalError):
                 raise
             raise JournalError(f"{folder / FILE} cannot be opened as a journal ({error}); move it away") from error
-        self.seq, self.digest = row or (0, "")
+        self.seq: int = row[0] if row else 0
+        """Number of facts so far."""
+        self.digest: str = row[1] if row else ""
+        """Hash of all facts so far, in their order."""
 
     def append(self, *facts: AnyFact) -> None:
         """Make these facts durable, all or none, in this order. Raises `JournalDead` when that fails."""
@@ -182,4 +185,6 @@ def _check_schema(db: sqlite3.Connection, folder: Path, *, create: bool) -> None
         db.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA),))
     row = db.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
     if row != (str(SCHEMA),):
-        raise JournalError(f"{folder / FILE} has schema {row and row[0]}, this program writes {SCHEMA}; use its program")
+        raise JournalError(
+            f"{folder / FILE} has schema {row and row[0]}, this program writes {SCHEMA}; use its program"
+        )

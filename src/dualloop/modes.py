@@ -30,6 +30,8 @@ from dualloop.strategy.entry import Day
 
 _BEFORE_OPEN_US = 15 * 60 * 1_000_000
 _HASH_CHARS = 12
+_ALWAYS_FREE = 10
+"""Lots that were never above the freeze quantity, so that no day need be looked at for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,8 @@ def replay(
     market = Market.of(config)
     data = open_data(folder, config, market)
     days = days_of(data, first, last)
+    for day in days if config.limits.lots > _ALWAYS_FREE else ():
+        _check_size(config, data.day(day))
     input_hash = _input_hash(data, config, days, seed)
     root = state_root(environ)
     if journal_folder is not None:
@@ -172,12 +176,15 @@ def replay(
         resumed = book.run is not None
         _mark_latest(root, home)
         for day in days:
-            if day.isoformat() not in book.days_ended:
-                loaded = data.day(day)
-                _check_size(config, loaded)
+            if day.isoformat() in book.days_ended:
+                continue
+            loaded = data.day(day)
+            if loaded.master is not None:
                 _replay_day(loaded, config, journal, book, input_hash, seed)
                 _write_trade_log(home, trades_of(book, market.charges))
                 on_day(loaded, book)
+        if book.run is None:
+            raise DataError(str(data.folder), "no day lists an option that still lives", "look at its expiry column")
         if not book.ended:
             _record(journal, book, f.RunEnded(book.last_us))
         return Run(home, book, journal.digest, trades_of(book, market.charges), resumed)
@@ -189,13 +196,15 @@ def _input_hash(data: Data, config: Config, days: list[date], seed: int) -> str:
 
 
 def _check_size(config: Config, data: DayData) -> None:
-    quantity = config.limits.lots * data.master.lot
-    freeze = data.master.freeze
+    if data.master is None:
+        return
+    lot, freeze = data.master.lot, data.master.freeze
+    quantity = config.limits.lots * lot
     if quantity > freeze:
         raise ConfigError(
             "limits.lots",
             f"{config.limits.lots} lots are {quantity} units, above the freeze quantity {freeze} of {data.day}",
-            f"use at most {freeze // data.master.lot}",
+            f"use at most {freeze // lot}",
         )
 
 

@@ -1,10 +1,10 @@
 """The two doors to the world, `Broker` and `Feed`, and what may come back as an error.
 
-    BrokerError
-    |- Refused       final: the broker said no, and nothing of it exists
-    |  `- LoggedOut  the session is dead: a person or a fresh login is needed
-    |- Unreachable   proven never sent: may be tried again
-    `- Unknown       may have been sent: ask by tag, never send it again blindly
+BrokerError
+|- Refused       final: the broker said no, and nothing of it exists
+|  `- LoggedOut  the session is dead: a person or a fresh login is needed
+|- Unreachable   proven never sent: may be tried again
+`- Unknown       may have been sent: ask by tag, never send it again blindly
 """
 
 import asyncio
@@ -121,6 +121,10 @@ class Feed(Protocol):
     def ticks(self, contract: Contract) -> "Ticks":
         """The contract's prices from now on."""
         ...
+
+
+BARS = "5m_close"
+"""The resolution of a price stream that is a bar's close each (R26)."""
 
 
 class Ticks:

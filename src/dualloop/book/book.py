@@ -53,9 +53,9 @@ class Book:
             f.OrderRefused: lambda fact: self._over(fact, Event.REFUSE),
             f.OrderNotSent: lambda fact: self._over(fact, Event.NOT_SENT),
             f.OrderUnknown: lambda fact: self._over(fact, Event.LOSE),
-            f.OrderAbsent: lambda fact: self._move(fact.tag, Event.ABSENCE),
+            f.OrderAbsent: self._absent,
             f.OrderRejected: lambda fact: self._over(fact, Event.REJECT),
-            f.OrderCancelled: lambda fact: self._move(fact.tag, Event.CANCEL),
+            f.OrderCancelled: self._cancelled,
             f.OrderFilled: self._filled,
             f.StopsSet: self._stops_set,
             f.Watched: self._watched,
@@ -177,6 +177,12 @@ class Book:
 
     def _over(self, fact: f.OrderRefused | f.OrderNotSent | f.OrderUnknown | f.OrderRejected, event: Event) -> None:
         self._move(fact.tag, event).why = fact.why
+
+    def _absent(self, fact: f.OrderAbsent) -> None:
+        self._move(fact.tag, Event.ABSENCE)
+
+    def _cancelled(self, fact: f.OrderCancelled) -> None:
+        self._move(fact.tag, Event.CANCEL)
 
     def _accepted(self, fact: f.OrderAccepted) -> None:
         order = self._move(fact.tag, Event.ACCEPT)

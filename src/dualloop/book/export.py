@@ -12,15 +12,64 @@ from dualloop.market.instruments import strike_text
 from dualloop.market.units import iso, rupees
 
 TRADE_COLUMNS = (
-    "order_id,exit_order_id,mode,symbol,expiry,strike,right,lots,quantity,entry_time,entry_price,exit_time,exit_price,"
-    "exit_reason,also_true,peak_price,mae,mfe,initial_stop,trailing_stop,vwap_at_entry,oi_at_entry,vwap_at_exit,"
-    "oi_at_exit,resolution,entry_bid,entry_ask,exit_bid,exit_ask,gross_pnl,brokerage,stt,exchange_fee,sebi_fee,"
-    "stamp_duty,gst,net_pnl,config_hash,notes"
-).split(",")
+    "order_id",
+    "exit_order_id",
+    "mode",
+    "symbol",
+    "expiry",
+    "strike",
+    "right",
+    "lots",
+    "quantity",
+    "entry_time",
+    "entry_price",
+    "exit_time",
+    "exit_price",
+    "exit_reason",
+    "also_true",
+    "peak_price",
+    "mae",
+    "mfe",
+    "initial_stop",
+    "trailing_stop",
+    "vwap_at_entry",
+    "oi_at_entry",
+    "vwap_at_exit",
+    "oi_at_exit",
+    "resolution",
+    "entry_bid",
+    "entry_ask",
+    "exit_bid",
+    "exit_ask",
+    "gross_pnl",
+    "brokerage",
+    "stt",
+    "exchange_fee",
+    "sebi_fee",
+    "stamp_duty",
+    "gst",
+    "net_pnl",
+    "config_hash",
+    "notes",
+)
 
 DECISION_COLUMNS = (
-    "ts,acted_at,spot,expiry,call_wall,put_wall,direction,strike,symbol,close,vwap,oi,prev_oi,verdict,reason"
-).split(",")
+    "ts",
+    "acted_at",
+    "spot",
+    "expiry",
+    "call_wall",
+    "put_wall",
+    "direction",
+    "strike",
+    "symbol",
+    "close",
+    "vwap",
+    "oi",
+    "prev_oi",
+    "verdict",
+    "reason",
+)
 
 
 def _money(paise: int | None) -> str:

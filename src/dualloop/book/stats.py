@@ -60,9 +60,7 @@ class Trade(NamedTuple):
         return (self.exit_bid - self.entry_ask) * self.quantity
 
 
-def trade_of(
-    position: Position, charges: ChargeTable, *, mode: str, lot: int, config_hash: str
-) -> Trade:
+def trade_of(position: Position, charges: ChargeTable, *, mode: str, lot: int, config_hash: str) -> Trade:
     """The trade of a closed position."""
     assert not position.is_open and position.exit_price is not None, "a trade is a closed position"
     entry, last, card = position.entry, position.exits[-1], position.exit_card

@@ -156,7 +156,7 @@ class Desk:
 
     # -- entering ----------------------------------------------------------------------------
 
-    async def enter(self, approved: Approved, decided: list[f.AnyFact], resolution: str) -> Order:
+    async def enter(self, approved: Approved, decided: list[f.AnyFact], resolution: str, seen_us: int | None) -> Order:
         """Send an approved entry. The facts of its decision become durable together with its intent."""
         signal = approved.signal
         tag = self._tag(f.Leg.ENTRY, 1)
@@ -170,7 +170,7 @@ class Desk:
             side=Side.BUY,
             qty=approved.qty,
             attempt=1,
-            seen_us=None,
+            seen_us=seen_us,
             resolution=resolution,
             card=f.EntryCard(signal.candle_us, signal.close, signal.hlcv, signal.v3, signal.oi, signal.prev_oi),
         )

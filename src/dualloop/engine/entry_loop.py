@@ -11,12 +11,12 @@ from dualloop.book import facts as f
 from dualloop.book.positions import Position
 from dualloop.engine import limits
 from dualloop.engine.desk import Desk
-from dualloop.market.calendar import CANDLE_DELAY_US, CANDLE_PATIENCE_US, Session
+from dualloop.market.calendar import BAR_PRICE_DELAY_US, CANDLE_DELAY_US, CANDLE_PATIENCE_US, Session
 from dualloop.market.instruments import Contract
 from dualloop.market.quotes import Candle
 from dualloop.market.reasons import Direction, Verdict
 from dualloop.market.units import SECOND_US
-from dualloop.ports import Feed
+from dualloop.ports import BARS, Feed, Ticks
 from dualloop.strategy import entry
 from dualloop.strategy import exit as stops
 from dualloop.strategy.entry import Day, Row, Signal, Standing
@@ -60,16 +60,24 @@ class EntryLoop:
         end_us = start_us + self._day.session.candle_us
         await self._sleep_until(end_us + CANDLE_DELAY_US)
         self._day.begin(start_us)
-        await self._see(start_us, end_us + CANDLE_PATIENCE_US)
+        give_up_us = end_us + CANDLE_PATIENCE_US
+        await self._see_market(start_us, give_up_us)
+        await self._see_contract(start_us, give_up_us)
         bars = await self._bars(start_us)
+        if any(p.is_open and p.entry.resolution == BARS for p in self._desk.book.positions.values()):
+            # On bars a candle's close is a price just after its levels are known, and prices come first (R22, R26).
+            self._desk.record_candle(bars, [])
+            bars = []
+            await self._sleep_until(end_us + BAR_PRICE_DELAY_US + 1)
+            await self._see_contract(start_us, give_up_us)
         standing = Standing(self._desk.held(), self._used())
         row, signal = entry.decide(self._day, standing, self._now())
         await self._act(row, signal, bars)
 
     # -- seeing ------------------------------------------------------------------------------
 
-    async def _see(self, start_us: int, give_up_us: int) -> None:
-        """Fetch what the candle needs; what is missing is asked for again until it is given up."""
+    async def _see_market(self, start_us: int, give_up_us: int) -> None:
+        """Index and chain of the candle. Only who may enter waits for an index that is late."""
         day, held = self._day, self._held()
         spot = await self._feed.spot(start_us)
         around = spot.close if spot is not None else day.last_spot
@@ -78,6 +86,10 @@ class EntryLoop:
             spot = await self._ask(lambda: self._feed.spot(start_us), give_up_us)
         day.see_spot(None if spot is None else spot.close)
         day.see_chain(chain)
+
+    async def _see_contract(self, start_us: int, give_up_us: int) -> None:
+        """The candle of the contract that this is about; a missing one is asked for until it is given up."""
+        day = self._day
         while True:
             contract = day.looked_at(self._desk.held())
             if contract is None:
@@ -118,17 +130,20 @@ class EntryLoop:
         if isinstance(verdict, limits.Approved):
             stream = self._feed.ticks(verdict.signal.contract)
             stream.close()
-            order = await desk.enter(verdict, [*bars, *facts], stream.resolution)
+            order = await desk.enter(verdict, [*bars, *facts], stream.resolution, self._close_us(stream))
             await desk.settle_entry(order, stream.patience_us)
         else:
             desk.record_candle(bars, facts)
 
+    def _close_us(self, stream: Ticks) -> int | None:
+        """On bars an entry fills at its signal's own close (R26 `close`); on ticks at the first price from now on."""
+        end_us = self._day.candle_us + self._day.session.candle_us
+        return end_us + BAR_PRICE_DELAY_US if stream.resolution == BARS else None
+
     def _analysed(self, direction: Direction) -> f.Analysed:
         day = self._day
         assert day.spot is not None and day.call_wall is not None and day.put_wall is not None
-        return f.Analysed(
-            self._now(), day.candle_us, day.spot, day.call_wall, day.put_wall, direction, day.late_start
-        )
+        return f.Analysed(self._now(), day.candle_us, day.spot, day.call_wall, day.put_wall, direction, day.late_start)
 
     def _used(self) -> bool:
         desk = self._desk
@@ -176,7 +191,7 @@ def five_minute_check(position: Position, session: Session, params: Params) -> s
     """Where a look at closes only would have left the position, with the same edits; None: not yet, or never."""
     card = position.card
     first = stops.watch(position.entry_price, card.hlcv, card.v3, card.oi, params)
-    delay_us = session.candle_us + CANDLE_DELAY_US + 1
+    delay_us = session.candle_us + BAR_PRICE_DELAY_US
     closes = (stops.Close(bar.candle_us + delay_us, bar.close, bar.hlcv, bar.v3, bar.oi) for bar in position.bars)
     edits = [(e.at_us, e.edit, e.value) for e in position.edits if e.edit is not None]
     return stops.on_closes(first, closes, edits, session.at(params.exit_start_us), params)

@@ -206,9 +206,7 @@ class Watcher:
                 quote = await self._feed.quote(self._position.contract)
                 if quote is not None:
                     contract = self._position.contract
-                    self._stream.put(
-                        Tick(contract, quote.ltp, self._now(), quote.bid, quote.ask, quote.exchange_us)
-                    )
+                    self._stream.put(Tick(contract, quote.ltp, self._now(), quote.bid, quote.ask, quote.exchange_us))
                 await asyncio.sleep(_QUOTE_TIMEOUT_S)
         except (TimeoutError, BrokerError):
             pass  # silence goes on, and so does asking
@@ -244,8 +242,7 @@ def exit_card(
         entry_oi=watch.entry_oi,
         bar_us=bar_us,
         stops=tuple(
-            f.Stop(reason, level, 0 < price <= level)
-            for reason, level in zip(stops.REASONS, levels, strict=True)
+            f.Stop(reason, level, 0 < price <= level) for reason, level in zip(stops.REASONS, levels, strict=True)
         ),
         bid=bid,
         ask=ask,

@@ -37,6 +37,7 @@ def check(signal: Signal, book: Book, master: Master, params: Params, day: date)
         open_positions=len(book.open_positions()),
         orders=book.orders_on(day),
         unresolved_entries=len(live),
+        realised=book.realised(day),
     )
     why = limits.refusal(counts, book.halted is not None, params)
     if why is not None:

@@ -9,6 +9,8 @@ from dualloop.market.units import MINUTE_US, SECOND_US, clock_us, midnight_us
 
 CANDLE_DELAY_US = 10 * SECOND_US
 """A candle is used once its end and this much has passed (R3)."""
+BAR_PRICE_DELAY_US = CANDLE_DELAY_US + 1
+"""On bars alone a bar's close is a price this long after its end: just after its own levels are known (R22, R26)."""
 CANDLE_PATIENCE_US = 60 * SECOND_US
 """A candle that has not come by its end and this much is skipped (R3)."""
 
@@ -31,8 +33,8 @@ class Session(NamedTuple):
 
     @property
     def over_us(self) -> int:
-        """When the last candle has been waited for in vain: nothing of the day comes after it."""
-        return self.close_us + CANDLE_PATIENCE_US
+        """Just after the last candle has been waited for in vain: nothing of the day comes after it."""
+        return self.close_us + CANDLE_PATIENCE_US + 1
 
 
 class Calendar:

@@ -98,7 +98,7 @@ class ContractTables:
         self._expiries = {row.day("expiry"): row for row in read_table("expiries", folder)}
 
     def is_monthly(self, expiry: date) -> bool:
-        """Whether it is the month's last expiry: from the table, beyond it by the weekday rule with its holiday shift."""
+        """Whether it is the month's last expiry: from the table, beyond it by the weekday and its holiday shift."""
         known = self._expiries.get(expiry)
         if known is not None:
             return known.text("expiry_type") == "monthly"

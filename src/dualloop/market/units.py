@@ -6,7 +6,6 @@ Money is `int` paise and time is `int` microseconds since the Unix epoch; text, 
 
 from datetime import UTC, date, datetime, timedelta, timezone
 
-
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 DAY_US = 86_400 * SECOND_US
@@ -90,7 +89,9 @@ def iso(at_us: int) -> str:
     """
     when = datetime.fromtimestamp(at_us // SECOND_US, IST)
     millis = at_us % SECOND_US // 1000
-    return when.isoformat() if not millis else when.replace(microsecond=millis * 1000).isoformat(timespec="milliseconds")
+    return (
+        when.isoformat() if not millis else when.replace(microsecond=millis * 1000).isoformat(timespec="milliseconds")
+    )
 
 
 def clock(at_us: int) -> str:

@@ -16,16 +16,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dualloop.history import BarChain, DayData
-from dualloop.market.calendar import CANDLE_DELAY_US
+from dualloop.market.calendar import BAR_PRICE_DELAY_US
 from dualloop.market.fills import FillRule, fill_price, may_fill
 from dualloop.market.instruments import Contract, Master
 from dualloop.market.quotes import Candle, Chain, Quote, Tick
 from dualloop.market.reasons import Side
 from dualloop.market.units import MINUTE_US, SECOND_US
-from dualloop.ports import OrderReport, OrderRequest, OrderStatus, Refused, Ticks
+from dualloop.ports import BARS, OrderReport, OrderRequest, OrderStatus, Refused, Ticks
 from dualloop.sim.loop import VirtualLoop
 
-BAR_PRICE_DELAY_US = CANDLE_DELAY_US + 1
 NO_PRICE = "no_price_at_exit"
 _STALE_US = 3 * SECOND_US
 
@@ -94,7 +93,9 @@ class Exchange:
     """One day. `first_number` continues the paper numbering of the journal (R21)."""
 
     def __init__(self, data: DayData, loop: VirtualLoop, rule: FillRule, first_number: int = 1) -> None:
+        assert data.master is not None, "a day without a listed option has no exchange"
         self._data = data
+        self._master = data.master
         self._loop = loop
         self._rule = rule
         self._number = first_number
@@ -109,7 +110,7 @@ class Exchange:
     # -- Feed --------------------------------------------------------------------------------
 
     async def master(self) -> Master:
-        return self._data.master
+        return self._master
 
     async def spot(self, start_us: int) -> Candle | None:
         return self._data.spot.get(start_us) if self._finished(start_us) else None
@@ -138,7 +139,7 @@ class Exchange:
         stream = Ticks(
             stale_after_us=None if bars else max(_STALE_US, 3 * spacing),
             patience_us=MINUTE_US if bars else max(MINUTE_US, 3 * spacing),
-            resolution="5m_close" if bars else spacing_name(spacing),
+            resolution=BARS if bars else spacing_name(spacing),
         )
         self._streams.setdefault(contract, []).append(stream)
         self._play(contract)
@@ -147,9 +148,9 @@ class Exchange:
     # -- Broker ------------------------------------------------------------------------------
 
     async def place(self, order: OrderRequest) -> str:
-        if order.contract not in self._data.master:
+        if order.contract not in self._master:
             raise Refused(f"{order.symbol} is not listed today")
-        listed = self._data.master[order.contract]
+        listed = self._master[order.contract]
         if order.qty <= 0 or order.qty % listed.lot:
             raise Refused(f"quantity {order.qty} is not a multiple of the lot {listed.lot}")
         if order.qty > listed.freeze:
@@ -238,7 +239,7 @@ class Exchange:
     def _fill(self, order: SimOrder, series: Series, index: int, note: str = "") -> None:
         request = order.request
         bid, ask = series.bid[index] or None, series.ask[index] or None
-        tick = self._data.master[request.contract].tick
+        tick = self._master[request.contract].tick
         price = fill_price(request.side, series.ltp[index], bid, ask, tick, self._rule)
         order.status, order.filled, order.value = OrderStatus.COMPLETE, request.qty, price * request.qty
         order.at_us, order.bid, order.ask, order.note = self._loop.now_us(), bid, ask, note

@@ -12,7 +12,9 @@ import random
 import selectors
 from collections.abc import Callable, Mapping
 from contextvars import Context
-from typing import Any
+from typing import Any, TypeVarTuple
+
+_Ts = TypeVarTuple("_Ts")
 
 _TIE_S = 4e-7
 """Ties are spread over less than half a microsecond, so that rounding gives the instant back."""
@@ -66,7 +68,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self, start_us: int, seed: int = 0) -> None:
         self._clock = _VirtualSelector()
         self._start_us = start_us
-        self._ties = random.Random(seed)  # noqa: S311 - an order of ties, not a secret
+        self._ties = random.Random(seed)
         super().__init__(self._clock)
 
     def time(self) -> float:
@@ -78,11 +80,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._start_us + round(self._clock.now_s * 1_000_000)
 
     def call_at(
-        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+        self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As asyncio's, on whole microseconds, ties in the seed's order."""
         return super().call_at(round(when, 6) + self._ties.random() * _TIE_S, callback, *args, context=context)
 
-    def first_at(self, at_us: int, callback: Callable[..., Any], *args: Any) -> asyncio.TimerHandle:
+    def first_at(self, at_us: int, callback: Callable[[*_Ts], object], *args: *_Ts) -> asyncio.TimerHandle:
         """Call back at that instant, before every timer of the same instant."""
         return super().call_at((at_us - self._start_us) / 1_000_000, callback, *args)

@@ -16,6 +16,8 @@ class Counts(NamedTuple):
     orders: int
     unresolved_entries: int
     """Entry orders whose life is not over."""
+    realised: int = 0
+    """Net P&L of today's closed trades, paise."""
 
 
 def refusal(counts: Counts, halted: bool, params: Params) -> Why | None:
@@ -26,7 +28,8 @@ def refusal(counts: Counts, halted: bool, params: Params) -> Why | None:
         return Why.LIMIT
     if counts.orders >= params.orders_per_day:
         return Why.LIMIT
-    return Why.HALTED if halted else None
+    lost = params.daily_loss > 0 and counts.realised <= -params.daily_loss
+    return Why.HALTED if halted or lost else None
 
 
 def quote_refusal(bid: int | None, ask: int | None, age_us: int, cost: int, funds: int) -> Why | None:
