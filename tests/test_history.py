@@ -291,6 +291,9 @@ BAD = [
     Bad("right", "options", 5, "2025-12-23 09:20:00,2025-12-23,21750,C,1,1,1,1,1,1", "right 'C' is neither CE nor PE"),
     Bad("expiry", "options", 5, "2025-12-23 09:20:00,23-12-2025,21750,CE,1,1,1,1,1,1", "expiry '23-12-2025'"),
     Bad("half a unit", "options", 5, "2025-12-23 09:20:00,2025-12-23,21750,CE,1,1,1,1,1,1.5", "'1.5' is not a whole"),
+    Bad(
+        "endless OI", "options", 5, f"2025-12-23 09:20:00,2025-12-23,21750,CE,1,1,1,1,1,{'9' * 5000}", "is not a whole"
+    ),
     Bad("negative volume", "options", 5, "2025-12-23 09:20:00,2025-12-23,21750,CE,1,1,1,1,-1,1", "'-1' is not a whole"),
 ]
 

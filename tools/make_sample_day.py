@@ -14,11 +14,11 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-SEED = 1
-HELD = (26_000, "CE")
+SEED = 4864
+HELD = (25_900, "CE")
 """The one contract that the strategy comes to hold on this day: the only one with prices by the second."""
-DENSE_S = (10 * 60, 3 * 3600)
-"""Seconds of the session with a price of it every second; outside, every fifth."""
+DENSE_S = (10 * 60, 2 * 3600 + 56 * 60)
+"""Seconds of the session with a price of it every second, 09:25 to 12:11; outside, every fifth, to keep it small."""
 
 DAY, EXPIRY, SESSIONS_LEFT = date(2026, 11, 18), date(2026, 11, 23), 4
 LOT = 65
@@ -183,3 +183,23 @@ def spot_rows(market: Market) -> list[str]:
     ticks = [round(spot * _TICKS) for spot in market.spot]
     starts = range(0, _SECONDS, CANDLE_S)
     return [f"{stamp(start)},{ohlc(ticks[start : start + CANDLE_S])}" for start in starts]
+
+
+def write(folder: Path) -> None:
+    """Write the whole folder."""
+    market = walk(Random(SEED))  # noqa: S311
+    contracts = [(strike, right) for strike in STRIKES for right in RIGHTS]
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, header, rows in (
+        ("options", OPTION_HEADER, option_rows(market, SEED, contracts, HELD)),
+        ("spot", SPOT_HEADER, spot_rows(market)),
+        ("ltp", LTP_HEADER, ltp_rows(market, SEED, HELD)),
+    ):
+        (folder / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n", encoding="utf-8", newline="\n")
+    (folder / "README.md").write_text(README, encoding="utf-8", newline="\n")
+
+
+README = "x"
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)

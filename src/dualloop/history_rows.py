@@ -23,7 +23,8 @@ _DUMP = ("tradingsymbol", "name", "expiry", "strike", "tick_size", "lot_size", "
 _RIGHTS = frozenset(Right)
 _Ohlc = tuple[int | None, int | None, int | None, int | None]
 _MOST_PAISE = 10**12
-"""No price is this high; anything above is a slip that must not meet 64-bit arithmetic."""
+_DIGITS = 15
+"""No price is this high and no number of units this long: a slip that must not meet 64-bit arithmetic."""
 _KEPT_TEXTS = 1 << 18
 """Price texts kept with their paise: a year of option prices has fewer."""
 
@@ -88,8 +89,8 @@ class Rows:
                 at = instants[ts]
                 contract = contracts[expiry, strike, right]
                 prices = price[first], price[high], price[low], price[close]
-                units = int(volume) if volume.isdecimal() else whole(volume) or 0
-                interest = int(oi) if oi.isdecimal() else whole(oi)
+                units = int(volume) if volume.isdecimal() and len(volume) < _DIGITS else whole(volume) or 0
+                interest = int(oi) if oi.isdecimal() and len(oi) < _DIGITS else whole(oi)
                 if at != before:
                     if at < before:
                         raise backwards(table.name, line, at, before)
@@ -298,7 +299,7 @@ def whole(text: str) -> int | None:
     digits, _, part = text.strip().partition(".")
     if not digits and not part:
         return None
-    if not digits.isdecimal() or part.strip("0"):
+    if not digits.isdecimal() or part.strip("0") or len(digits) > _DIGITS:
         raise Fault(f"{text!r} is not a whole number of units", "write it like 75, in units and not in lots")
     return int(digits)
 

@@ -145,6 +145,21 @@ def set_aside(folder: Path) -> Path:
         os.close(lock)
 
 
+def state_root(environ: Mapping[str, str]) -> Path:
+    """`$XDG_STATE_HOME/dualloop`, by default under `~/.local/state`."""
+    home = environ.get("XDG_STATE_HOME")
+    return (Path(home) if home else Path.home() / ".local" / "state") / "dualloop"
+
+
+def latest_run(root: Path) -> Path | None:
+    """The folder of the run that was started last, in any mode."""
+    try:
+        folder = root / (root / "latest").read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    return folder if folder.is_dir() else None
+
+
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
     """Write a derived table whole or not at all. Raises `OSError`."""
     new = path.with_name(f".{path.name}.{os.getpid()}")

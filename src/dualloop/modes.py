@@ -19,7 +19,7 @@ from dualloop.config import Config, ConfigError
 from dualloop.engine.desk import Desk
 from dualloop.engine.session import Session
 from dualloop.history import Data, DataError, DayData
-from dualloop.journal import Journal, JournalError, read, set_aside, write_csv
+from dualloop.journal import Journal, JournalError, read, set_aside, state_root, write_csv
 from dualloop.market.calendar import Calendar
 from dualloop.market.costs import ChargeTable
 from dualloop.market.instruments import ContractTables
@@ -71,21 +71,6 @@ def days_of(data: Data, first: date | None, last: date | None) -> list[date]:
 
 
 # -- where state lives -------------------------------------------------------------------------
-
-
-def state_root(environ: Mapping[str, str]) -> Path:
-    """`$XDG_STATE_HOME/dualloop`, by default under `~/.local/state`."""
-    home = environ.get("XDG_STATE_HOME")
-    return (Path(home) if home else Path.home() / ".local" / "state") / "dualloop"
-
-
-def latest_run(root: Path) -> Path | None:
-    """The folder of the run that was started last, in any mode."""
-    try:
-        folder = root / (root / "latest").read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        return None
-    return folder if folder.is_dir() else None
 
 
 def _run_folder(root: Path, mode: f.Mode, input_hash: str) -> Path:

@@ -168,6 +168,8 @@ class Book:
             assert fact.side is Side.SELL and fact.qty <= position.held, "never sell more than is held"
             assert position.live_exit is None, "one exit order lives at a time"
             position.exits.append(order)
+            if isinstance(fact.card, f.ExitCard):
+                position.peak, position.low = max(position.peak, fact.card.peak), min(position.low, fact.card.low)
         self.orders[fact.tag] = order
 
     def _move(self, tag: str, event: Event) -> Order:
@@ -225,9 +227,6 @@ class Book:
             position.closed_us = fact.filled_us
             price = position.exit_price
             assert price is not None, "a closed position has an exit price"
-            card = position.exit_card
-            if card is not None:
-                position.peak, position.low = max(position.peak, card.peak), min(position.low, card.low)
             position.peak, position.low = max(position.peak, price), min(position.low, price)
 
     def _stops_set(self, fact: f.StopsSet) -> None:

@@ -98,11 +98,11 @@ class Desk:
             self._watches[position.key] = watch_of(position, self.book, self.day, self.params)
         return self._watches[position.key]
 
-    def saw(self, position: Position, watch: stops.Watch, ltp: int) -> None:
+    def saw(self, position: Position, watch: stops.Watch, ltp: int, *, record: bool = True) -> None:
         """A believed price moved the watch; peak, low and trail go to disk at most once a clock second (R33)."""
         self._watches[position.key] = watch
         self.last_price[position.key] = ltp
-        if (watch.peak, watch.low, watch.trail) == (position.peak, position.low, position.trail):
+        if not record or (watch.peak, watch.low, watch.trail) == (position.peak, position.low, position.trail):
             return
         now = self.now()
         if now // SECOND_US > position.watched_us // SECOND_US:

@@ -139,8 +139,10 @@ class Watcher:
         if self._leaving is not None:
             return
         watch = stops.see(desk.watch(position), price, self._params)
-        desk.saw(position, watch, price)
         reasons = stops.leaves(watch, price, tick.at_us, self._exit_us, self._params)
+        # On leaving, the exit's own intent carries the extremes: a fact of this instant without the
+        # intent would let a restart believe that this price had been held through.
+        desk.saw(position, watch, price, record=not reasons)
         if reasons:
             card = exit_card(watch, reasons, price, tick.at_us, position.bar_us, self._params, tick.bid, tick.ask)
             self._leaving = (card, tick.at_us)

@@ -1,0 +1,142 @@
+"""What a person's own script calls. It reads a run's journal read-only and never disturbs its writer.
+
+A journal names the configuration of its run by hash only. The configuration itself lies beside it, and is believed
+only while it has that hash: a report must not judge a trade by rules that it was not made under.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from dualloop.book.book import Book, fold
+from dualloop.book.export import number, position_dict
+from dualloop.book.facts import AnyFact, OrderAccepted
+from dualloop.book.positions import Order, Position
+from dualloop.config import Config, load
+from dualloop.journal import FILE, latest_run, read, state_root
+from dualloop.market.units import iso
+
+_CONFIG = "config.json"
+
+
+class NotFound(LookupError):
+    """What there is not, where it was looked for, and what to do about it."""
+
+    def __init__(self, where: str, what: str, fix: str) -> None:
+        super().__init__(where, what, fix)
+        self.where, self.what, self.fix = where, what, fix
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}; {self.fix}"
+
+
+class OrderNotFound(NotFound):
+    """No position has that order id."""
+
+
+class Record(NamedTuple):
+    """One run as it stands on disk."""
+
+    folder: Path
+    facts: list[AnyFact]
+    book: Book
+
+    def accepted_us(self, tag: str) -> int | None:
+        """When the broker's id of that order was recorded; None before that."""
+        found = (fact.at_us for fact in self.facts if isinstance(fact, OrderAccepted) and fact.tag == tag)
+        return next(found, None)
+
+
+def get_order_by_id(order_id: str, journal: Path | str | None = None) -> dict[str, Any]:
+    """The position of an order id (entry or exit) or of our tag, with its orders; see `dualloop order --json`.
+
+    It is looked for in the run of `journal`, by default in the latest one. Raises `OrderNotFound`, or `NotFound`
+    when there is no run, both of them `LookupError`.
+    """
+    record = open_run(None if journal is None else Path(journal), os.environ)
+    return _with_orders(record, find(record, order_id))
+
+
+def open_run(journal: Path | None, environ: Mapping[str, str]) -> Record:
+    """The run of that folder, or the latest one. Raises `NotFound` or `JournalError`."""
+    folder = journal
+    if folder is None:
+        root = state_root(environ)
+        folder = latest_run(root)
+        if folder is None:
+            raise NotFound(str(root), "there is no run yet", "make one: dualloop replay DATA")
+    if not (folder / FILE).is_file():
+        what = "there is no journal in this folder" if folder.is_dir() else "there is no such folder"
+        raise NotFound(str(folder), what, "name the folder of a run, or leave --journal out for the latest one")
+    facts = read(folder)
+    return Record(folder.resolve(), facts, fold(facts))
+
+
+def find(record: Record, order_id: str) -> Position:
+    """The position of an order id or tag. Raises `OrderNotFound`, also for an order that never filled."""
+    position = record.book.find(order_id)
+    if position is not None:
+        return position
+    order = record.book.order(order_id)
+    if order is None:
+        raise OrderNotFound(str(record.folder), f"no order {order_id}", "dualloop orders lists the positions")
+    what = f"{order_id} is {order.state.value} and never filled, so there is no position"
+    raise OrderNotFound(str(record.folder), what, f"see dualloop why {order_id}")
+
+
+def _with_orders(record: Record, position: Position) -> dict[str, Any]:
+    orders = [_order_dict(order, record.accepted_us(order.tag)) for order in (position.entry, *position.exits)]
+    return {**position_dict(position), "orders": orders}
+
+
+def _order_dict(order: Order, accepted_us: int | None) -> dict[str, Any]:
+    return {
+        "order_id": order.order_id,
+        "tag": order.tag,
+        "side": order.side.value,
+        "quantity": order.qty,
+        "filled": order.filled,
+        "average_price": number(order.average) if order.filled else None,
+        "state": order.state.value,
+        "sent_at": iso(order.intended_us),
+        "accepted_at": None if accepted_us is None else iso(accepted_us),
+        "filled_at": iso(order.filled_us) if order.filled else None,
+        "note": order.note or order.why,
+    }
+
+
+# -- the configuration of a run ----------------------------------------------------------------
+
+
+def keep_config(folder: Path, config: Config) -> None:
+    """Lay the configuration beside the journal, without the notification URLs. Raises `OSError`."""
+    document = msgspec.to_builtins(config)
+    del document["notify"]
+    new = folder / f".{_CONFIG}.{os.getpid()}"
+    new.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    new.replace(folder / _CONFIG)
+
+
+def config_of(record: Record, path: Path | None, environ: Mapping[str, str]) -> Config | None:
+    """The configuration that the run was made under: the one beside its journal, else what `path` and environment say.
+
+    None when neither has the hash that the journal names. Raises `ConfigError` for a faulty file or environment.
+    """
+    run = record.book.run
+    if run is None:
+        return None
+    kept = _kept(record.folder)
+    if kept is not None and kept.digest() == run.config_hash:
+        return kept
+    said = load(path, environ)
+    return said if said.digest() == run.config_hash else None
+
+
+def _kept(folder: Path) -> Config | None:
+    try:
+        return msgspec.json.decode((folder / _CONFIG).read_bytes(), type=Config)
+    except (OSError, ValueError):
+        return None

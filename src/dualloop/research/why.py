@@ -1,0 +1,270 @@
+"""Why it bought, why it sold, why it did nothing: each decision taken again from its own record.
+
+An exit's record (`ExitCard`) holds every input and level. They go through `strategy.exit` once more here, and where
+the answer differs from what was recorded, that is said. Money is paise.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dualloop.book import facts as f
+from dualloop.book.book import Book
+from dualloop.book.positions import Order, Position
+from dualloop.market.reasons import ExitReason
+from dualloop.market.units import day_of, midnight_us, ratio_half_up, rupees
+from dualloop.strategy import exit as stops
+from dualloop.strategy import rules
+from dualloop.strategy.params import Params
+
+_ALWAYS = (ExitReason.INITIAL_SL, ExitReason.TRAILING_STOP, ExitReason.VWAP_STOP, ExitReason.OI_STOP)
+_BY_RULE = (*stops.REASONS, ExitReason.EOD_EXIT)
+
+
+class StopLine(NamedTuple):
+    """One stop as it stood: its level, what it looked at and how old that was, and what it would have done."""
+
+    name: ExitReason
+    level: int
+    """0: not armed."""
+    looked_at: str
+    """`price`, `vwap` or `oi`."""
+    value: int
+    age_us: int
+    hit: bool
+    """What the record says."""
+    would_leave: bool
+    """What the rules say of the same price."""
+    distance: int | None
+    """Price less level; None when not armed or without a price."""
+
+
+class Entry(NamedTuple):
+    """The buying side of a position, or an entry that never became one."""
+
+    order: Order
+    card: f.EntryCard
+    accepted_us: int | None
+    slippage: int | None
+    """Paid more than the signal's close, a unit; None without a fill."""
+    number: int
+    """Which entry of its day it was, from 1."""
+    orders_before: int
+    """Orders of the day before this one."""
+    held_then: int
+    """Positions open at that moment."""
+    disagreements: list[str]
+
+
+class Leaving(NamedTuple):
+    """The selling side: what was decided, what came of the order, and whether the rules say so again."""
+
+    order: Order
+    card: f.ExitCard
+    accepted_us: int | None
+    slippage: int | None
+    """Got less than the price that was decided on, a unit; None without a price or a fill."""
+    stops: list[StopLine]
+    levels_again: bool
+    """Whether VWAP and OI levels were computed anew, which needs the rules of the run."""
+    disagreements: list[str]
+
+
+class Held(NamedTuple):
+    """The stops of an open position, held against the last price that its record has."""
+
+    price: int
+    at_us: int
+    stops: list[StopLine]
+
+
+class Why(NamedTuple):
+    entry: Entry
+    leaving: Leaving | None
+    held: Held | None
+
+    @property
+    def disagreements(self) -> list[str]:
+        return self.entry.disagreements + (self.leaving.disagreements if self.leaving else [])
+
+
+def of_order(facts: Sequence[f.AnyFact], book: Book, order: Order, params: Params | None) -> Why:
+    """The decisions around an order: its entry, and its exit or the present stops. `params` are those of the run."""
+    position = book.positions.get(order.position)
+    entry = _entry(facts, book, book.orders[order.position])
+    if position is None:
+        return Why(entry, None, None)
+    sale = order if order.leg is f.Leg.EXIT else _sale(position)
+    leaving = None if sale is None else _leaving(facts, position, sale, params)
+    return Why(entry, leaving, _held(book, position, params) if position.is_open else None)
+
+
+def _sale(position: Position) -> Order | None:
+    """The exit order that sold last, else the last that was tried."""
+    filled = [order for order in position.exits if order.filled]
+    return next(reversed(filled or position.exits), None)
+
+
+def _accepted_us(facts: Sequence[f.AnyFact], tag: str) -> int | None:
+    return next((fact.at_us for fact in facts if isinstance(fact, f.OrderAccepted) and fact.tag == tag), None)
+
+
+def _entry(facts: Sequence[f.AnyFact], book: Book, order: Order) -> Entry:
+    card = order.card
+    assert isinstance(card, f.EntryCard), "an entry carries its entry card"
+    then = order.intended_us
+    before = [other for other in book.of_day(day_of(then)) if other.intended_us <= then and other is not order]
+    wrong = []
+    if not rules.unwinding(card.oi, card.prev_oi):
+        wrong.append("the recorded open interest did not fall")
+    if not card.v3 or not rules.above_vwap(card.close, card.hlcv, card.v3):
+        wrong.append("the recorded close is not above VWAP")
+    return Entry(
+        order=order,
+        card=card,
+        accepted_us=_accepted_us(facts, order.tag),
+        slippage=order.average - card.close if order.filled else None,
+        number=1 + sum(other.leg is f.Leg.ENTRY for other in before),
+        orders_before=len(before),
+        held_then=sum(p.opened_us <= then and (p.is_open or p.closed_us > then) for p in book.positions.values()),
+        disagreements=wrong,
+    )
+
+
+# -- an exit, decided again --------------------------------------------------------------------
+
+
+def _leaving(facts: Sequence[f.AnyFact], position: Position, order: Order, params: Params | None) -> Leaving:
+    card = order.card
+    assert isinstance(card, f.ExitCard), "an exit carries its card"
+    watch = _watch(card)
+    levels = _recorded(card) if params is None else stops.levels(watch, params)
+    wrong = _differences(card, levels, params)
+    if params is not None and not position.edits and _filled_at_once(facts, position):
+        wrong += _untouched(watch, params)
+    candle_us = (params or Params()).candle_us
+    return Leaving(
+        order=order,
+        card=card,
+        accepted_us=_accepted_us(facts, order.tag),
+        slippage=card.ltp - order.average if card.ltp and order.filled else None,
+        stops=_lines(
+            levels,
+            tuple(stop.hit for stop in card.stops),
+            card.ltp,
+            order.intended_us - card.price_us,
+            watch,
+            order.intended_us - card.bar_us - candle_us,
+        ),
+        levels_again=params is not None,
+        disagreements=wrong,
+    )
+
+
+def _watch(card: f.ExitCard) -> stops.Watch:
+    """The watch that the card describes."""
+    recorded = _recorded(card)
+    return stops.Watch(
+        entry=card.entry,
+        initial=recorded.initial,
+        peak=card.peak,
+        low=card.low,
+        trail=recorded.trail,
+        trail_bp=card.trail_bp,
+        hlcv=card.hlcv,
+        v3=card.v3,
+        oi=card.oi,
+        entry_oi=card.entry_oi,
+        loss=recorded.loss,
+    )
+
+
+def _recorded(card: f.ExitCard) -> stops.Levels:
+    level = {stop.name: stop.level for stop in card.stops}
+    return stops.Levels(*(level.get(name, 0) for name in stops.REASONS))
+
+
+def _differences(card: f.ExitCard, levels: stops.Levels, params: Params | None) -> list[str]:
+    """Where the recorded levels, hits or reasons are not those that the rules give."""
+    wrong = []
+    true = stops.true_on(levels, card.ltp) if card.ltp else ()
+    recorded = _recorded(card)
+    hit = {stop.name: stop.hit for stop in card.stops}
+    for name, level, was in zip(stops.REASONS, levels, recorded, strict=True):
+        if level != was:
+            wrong.append(f"{name.value}: the record has level {rupees(was)}, the rules give {rupees(level)}")
+        if (name in true) != hit.get(name, False):
+            word = "true" if name in true else "not true"
+            wrong.append(f"{name.value}: by the rules it is {word} at {rupees(card.ltp)}, the record says otherwise")
+    if card.reasons[0] in _BY_RULE:
+        expected = true or (ExitReason.EOD_EXIT,)
+        if card.reasons != expected:
+            said = "+".join(card.reasons)
+            wrong.append(f"the record left for {said}, the rules say {'+'.join(true) or 'hold'}")
+        elif not true and params is not None and not _day_is_over(card, params):
+            wrong.append("the record left for the day's end before exit.start")
+    return wrong
+
+
+def _day_is_over(card: f.ExitCard, params: Params) -> bool:
+    return card.price_us >= midnight_us(day_of(card.price_us)) + params.exit_start_us
+
+
+def _untouched(watch: stops.Watch, params: Params) -> list[str]:
+    """Initial and trailing level that nobody edited follow from entry and peak."""
+    fresh = stops.watch(watch.entry, watch.hlcv, watch.v3, watch.oi, params)
+    expected = stops.see(fresh, watch.peak, params)
+    return [
+        f"{name.value}: the record has level {rupees(was)}, entry and peak give {rupees(level)}"
+        for name, was, level in (
+            (ExitReason.INITIAL_SL, watch.initial, expected.initial),
+            (ExitReason.TRAILING_STOP, watch.trail, expected.trail),
+        )
+        if was != level
+    ]
+
+
+def _filled_at_once(facts: Sequence[f.AnyFact], position: Position) -> bool:
+    """Whether the entry price was the same all along."""
+    return sum(isinstance(fact, f.OrderFilled) and fact.tag == position.key for fact in facts) == 1
+
+
+def _held(book: Book, position: Position, params: Params | None) -> Held:
+    candle_us = (params or Params()).candle_us
+    bar = position.bars[-1] if position.bars else None
+    price, at_us = (bar.close, bar.at_us) if bar is not None else (position.entry_price, position.opened_us)
+    levels = stops.Levels(position.initial, position.trail, position.vwap_level, position.oi_level, 0)
+    watch = stops.Watch(
+        position.entry_price,
+        position.initial,
+        position.peak,
+        position.low,
+        position.trail,
+        position.trail_bp,
+        position.hlcv,
+        position.v3,
+        position.oi,
+        position.card.oi,
+    )
+    hits = tuple(price <= level for level in levels)
+    now_us = book.last_us
+    return Held(
+        price, at_us, _lines(levels, hits, price, now_us - at_us, watch, now_us - position.bar_us - candle_us)
+    )
+
+
+def _lines(
+    levels: stops.Levels, hits: tuple[bool, ...], price: int, price_age_us: int, watch: stops.Watch, bar_age_us: int
+) -> list[StopLine]:
+    true = stops.true_on(levels, price) if price else ()
+    vwap = ratio_half_up(watch.hlcv, watch.v3) if watch.v3 else 0
+    looked_at = {
+        ExitReason.VWAP_STOP: ("vwap", vwap, bar_age_us),
+        ExitReason.OI_STOP: ("oi", watch.oi, bar_age_us),
+    }
+    lines = []
+    for name, level, hit in zip(stops.REASONS, levels, hits, strict=True):
+        if level or name in _ALWAYS:
+            what, value, age_us = looked_at.get(name, ("price", price, price_age_us))
+            distance = price - level if level and price else None
+            lines.append(StopLine(name, level, what, value, max(0, age_us), hit, name in true, distance))
+    return lines

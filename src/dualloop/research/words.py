@@ -1,0 +1,93 @@
+"""The closed words of the record in plain sentences: why a candle did nothing, why a position was left."""
+
+from dualloop.book.facts import Decided
+from dualloop.market.reasons import ExitReason, Why
+from dualloop.market.units import BP, clock, ratio_half_up, rupees
+
+SHORT: dict[Why, str] = {
+    Why.MISSING_CANDLE: "a candle was missing",
+    Why.WINDOW: "outside the entry window",
+    Why.NO_DIRECTION: "no direction yet: spot or a wall is missing",
+    Why.NO_STRIKE: "no strike to trade is listed",
+    Why.NO_OI: "no open interest",
+    Why.STALE_OI: "open interest too old",
+    Why.NO_PREV_OI: "no open interest of the candle before",
+    Why.OI_NOT_UNWINDING: "open interest did not fall",
+    Why.NO_VWAP: "no volume yet, so no VWAP",
+    Why.BELOW_VWAP: "the close was not above VWAP",
+    Why.LIMIT: "a limit on trades, positions or orders",
+    Why.HALTED: "halted",
+    Why.NO_QUOTE: "no fresh two-sided quote",
+    Why.SPREAD: "the spread was too wide",
+    Why.FUNDS: "not enough funds",
+    Why.ENTERED: "entered",
+    Why.HOLDING: "a position was held",
+    Why.DONE: "the day's trades were used",
+}
+
+LEFT: dict[ExitReason, str] = {
+    ExitReason.INITIAL_SL: "the price fell to the initial stop",
+    ExitReason.TRAILING_STOP: "the price fell to the trailing stop",
+    ExitReason.VWAP_STOP: "the price fell to the VWAP stop",
+    ExitReason.OI_STOP: "open interest rose while the trade was losing",
+    ExitReason.DAILY_LOSS: "the day's loss limit was reached",
+    ExitReason.EOD_EXIT: "the day's exit had begun",
+    ExitReason.MANUAL_EXIT: "a person asked for it",
+    ExitReason.EXTERNAL: "it was closed outside dualloop",
+    ExitReason.LOOP_FAILURE: "the exit loop kept failing, so everything was sold",
+}
+
+
+def count(units: int) -> str:
+    """A quantity as people read it: `3,200,000`."""
+    return f"{units:,}"
+
+
+def percent(part: int, whole: int, *, sign: bool = True) -> str:
+    """`part` of `whole` in per cent with two decimals: `-5.88 %`."""
+    value = ratio_half_up(part * BP, whole)
+    return f"{'+' if sign and value > 0 else ''}{rupees(value)} %"
+
+
+def change(now: int, before: int) -> str:
+    """How open interest moved: `fell from 3,400,000 to 3,200,000 (-5.88 %)`."""
+    if now == before:
+        return f"stayed at {count(now)}"
+    word = "fell" if now < before else "rose"
+    of = f" ({percent(now - before, before)})" if before else ""
+    return f"{word} from {count(before)} to {count(now)}{of}"
+
+
+def in_words(row: Decided) -> str:
+    """Why that candle's verdict is what it is, with its own numbers."""
+    name = row.symbol or "the contract"
+    match row.reason:
+        case Why.MISSING_CANDLE:
+            return f"The candle of {'spot' if row.spot is None else name} never came."
+        case Why.WINDOW:
+            return "The candle's end is outside the entry window."
+        case Why.NO_DIRECTION:
+            return "There is no direction yet: spot, or a wall of open interest, has not been seen."
+        case Why.NO_STRIKE:
+            return f"No strike on the {row.direction or ''} side of spot {_money(row.spot)} is listed."
+        case Why.OI_NOT_UNWINDING if row.oi is not None and row.prev_oi is not None:
+            return f"Open interest {change(row.oi, row.prev_oi)}. An entry needs it to fall."
+        case Why.BELOW_VWAP:
+            return f"The close {_money(row.close)} is not above VWAP {_money(row.vwap)}."
+        case Why.ENTERED:
+            return "Open interest fell and the close was above VWAP: it entered."
+        case Why.HOLDING:
+            return f"A position in {name} was held."
+        case Why.DONE:
+            return "The day's trades were used."
+        case _:
+            return f"{SHORT[row.reason].capitalize()}."
+
+
+def span(start_us: int, end_us: int) -> str:
+    """`09:25-09:30`."""
+    return f"{clock(start_us)[:5]}-{clock(end_us)[:5]}"
+
+
+def _money(paise: int | None) -> str:
+    return "?" if paise is None else rupees(paise)
