@@ -27,7 +27,7 @@ from dualloop.ports import (
     Unreachable,
 )
 from dualloop.strategy.exit import EditRefused
-from seeds_day import STORY, SECOND_STORY
+from seeds_day import SECOND_STORY, STORY
 from worlds import PassingFeed, World, seeds_world
 
 
@@ -219,9 +219,9 @@ def test_a_refused_entry_uses_the_day(tmp_path: Path) -> None:
 
 def test_an_entry_proven_never_sent_does_not_use_the_day(tmp_path: Path) -> None:
     """`Unreachable` is proof that nothing left, so a later candle may still enter (R12)."""
-    world, sent = run_with_faults(tmp_path, [Unreachable("no route")])
+    world, _ = run_with_faults(tmp_path, [Unreachable("no route")])
     assert world.told(f.Decided)[-1].reason is not Why.DONE
-    assert [order.state for order in world.book.orders.values()][0] is State.NOT_SENT
+    assert next(order.state for order in world.book.orders.values()) is State.NOT_SENT
 
 
 @pytest.mark.parametrize("fault", [Unknown("arrived"), Unknown("lost"), RuntimeError("arrived or not, who knows")])
@@ -283,10 +283,12 @@ def test_reports_twice_and_out_of_order_change_nothing(tmp_path: Path) -> None:
     async def noise(world: World) -> None:
         await world.until("09:30:40")
         assert world.session is not None
-        desk = world.session.exit_loop._desk
+        desk = world.session.desk
         [order] = world.book.orders.values()
         for status, filled in ((OrderStatus.COMPLETE, 75), (OrderStatus.OPEN, 0), (OrderStatus.CANCELLED, 75)):
-            desk.apply(OrderReport(order.tag, order.order_id or "", status, filled, 15_000 * filled, world.loop.now_us()))
+            desk.apply(
+                OrderReport(order.tag, order.order_id or "", status, filled, 15_000 * filled, world.loop.now_us())
+            )
         assert order.state is State.FILLED
         [position] = world.book.positions.values()
         assert position.held == 75
@@ -323,8 +325,8 @@ def test_the_operators_commands(tmp_path: Path) -> None:
         answers.append(await ask(Resume(), "me"))
         assert world.book.halted is None
         answers.append(await ask(Exit(one), "me"))
+        await world.until("09:50:00")
         with pytest.raises(EditRefused, match="closed"):
-            await world.until("09:50:00")
             await ask(Exit(one), "me")
 
     world.run(hook=operate)
@@ -356,7 +358,8 @@ def every_second(first: str, last: str, price: str) -> list[tuple[str, str]]:
         return hour * 3600 + minute * 60 + second
 
     return [
-        (f"{at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d}", price) for at in range(seconds(first), seconds(last) + 1)
+        (f"{at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d}", price)
+        for at in range(seconds(first), seconds(last) + 1)
     ]
 
 
@@ -405,7 +408,10 @@ def test_an_entry_without_a_price_for_sixty_seconds_is_abandoned_and_counted(tmp
     [position] = late.book.positions.values()
     assert clock(position.opened_us) == "09:31:10"
 
-    lost = seeds_world(tmp_path / "lost", [("09:29:59", "1.00"), ("09:30:00", "150.00"), ("09:30:01", "150.00"), ("09:31:11", "150.00")])
+    lost = seeds_world(
+        tmp_path / "lost",
+        [("09:29:59", "1.00"), ("09:30:00", "150.00"), ("09:30:01", "150.00"), ("09:31:11", "150.00")],
+    )
     lost.run()
     assert not lost.book.positions
     assert [order.state for order in lost.book.orders.values()] == [State.CANCELLED]
@@ -414,8 +420,14 @@ def test_an_entry_without_a_price_for_sixty_seconds_is_abandoned_and_counted(tmp
 
 def test_one_absurd_tick_moves_neither_peak_nor_stop(tmp_path: Path) -> None:
     """R25: a jump of more than 30 % that the next price contradicts is as if it had never been."""
-    prices = [*every_second("09:30:10", "09:31:00", "150.00"), ("09:31:01", "60.00"), ("09:31:02", "150.00"),
-              ("09:31:03", "400.00"), ("09:31:04", "150.05"), *every_second("09:31:05", "14:51:00", "150.00")]
+    prices = [
+        *every_second("09:30:10", "09:31:00", "150.00"),
+        ("09:31:01", "60.00"),
+        ("09:31:02", "150.00"),
+        ("09:31:03", "400.00"),
+        ("09:31:04", "150.05"),
+        *every_second("09:31:05", "14:51:00", "150.00"),
+    ]
     world = seeds_world(tmp_path, prices)
     world.run()
     [position] = world.book.positions.values()
@@ -443,8 +455,14 @@ def test_an_unconfirmed_jump_is_believed_after_a_second(tmp_path: Path) -> None:
 
 def test_a_polling_cadence_sees_the_first_price_of_each_interval_and_nothing_else(tmp_path: Path) -> None:
     """R34: with 60s a peak and a stop between two looks never happened."""
-    prices = [*every_second("09:30:10", "09:30:59", "150.00"), ("09:31:00", "151.00"), ("09:31:20", "175.00"),
-              ("09:31:40", "100.00"), ("09:32:00", "150.50"), *every_second("09:32:01", "14:51:00", "150.50")]
+    prices = [
+        *every_second("09:30:10", "09:30:59", "150.00"),
+        ("09:31:00", "151.00"),
+        ("09:31:20", "175.00"),
+        ("09:31:40", "100.00"),
+        ("09:32:00", "150.50"),
+        *every_second("09:32:01", "14:51:00", "150.50"),
+    ]
     world = seeds_world(tmp_path, prices, load(None, {}, ["exit.cadence=60s"]))
     world.run()
     [position] = world.book.positions.values()
@@ -476,4 +494,3 @@ def test_the_exit_card_alone_tells_the_exit_again(tmp_path: Path) -> None:
         ExitReason.OI_STOP: (0, False),
         ExitReason.DAILY_LOSS: (0, False),
     }
-

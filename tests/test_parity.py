@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from days import write_days
 from dualloop import modes
 from dualloop.book.facts import Decided
 from dualloop.book.stats import Trade
@@ -14,9 +15,9 @@ from dualloop.journal import read
 from dualloop.market.units import iso
 from dualloop.research import backtest
 from dualloop.research.backtest import Fill, Intrabar
-from days import write_days
-from oracle import Decision, run as oracle
+from oracle import Decision
 from oracle import Trade as OracleTrade
+from oracle import run as oracle
 
 TERMS: list[tuple[Fill, Intrabar]] = [
     ("close", "close"),
@@ -33,7 +34,9 @@ def folder_of(tmp_path: Path, seed: int) -> Path:
     return tmp_path / "data"
 
 
-def run_backtest(folder: Path, fill: Fill = "close", intrabar: Intrabar = "close", sets: tuple[str, ...] = ()) -> backtest.Result:
+def run_backtest(
+    folder: Path, fill: Fill = "close", intrabar: Intrabar = "close", sets: tuple[str, ...] = ()
+) -> backtest.Result:
     config = load(None, {}, sets)
     market = modes.Market.of(config)
     data = modes.open_data(folder, config, market)
@@ -112,7 +115,13 @@ def test_backtest_and_replay_agree(tmp_path: Path, seed: int) -> None:
     [
         ("strategy.direction=signed",),
         ("limits.trades_per_day=3",),
-        ("stops.initial_pct=12.5", "stops.trail_pct=5", "stops.trail_after_pct=7.5", "stops.vwap_pct=1", "stops.oi_pct=3"),
+        (
+            "stops.initial_pct=12.5",
+            "stops.trail_pct=5",
+            "stops.trail_after_pct=7.5",
+            "stops.vwap_pct=1",
+            "stops.oi_pct=3",
+        ),
         ("limits.daily_loss=800", "limits.trades_per_day=4"),
         ("limits.lots=3", "paper.slippage_ticks=2"),
     ],

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from days import write_days
 from dualloop import modes
 from dualloop.book.book import fold
 from dualloop.book.export import trade_row
-from dualloop.book.facts import AnyFact, Decided, DayStarted, Leg, OrderIntended, RunEnded, Restarted
+from dualloop.book.facts import AnyFact, DayStarted, Decided, Leg, OrderIntended, Restarted, RunEnded
 from dualloop.config import load
 from dualloop.journal import AlreadyRunning, Journal, digest, latest_run, read, state_root
-from days import write_days
 from seeds_day import write_seeds_day
 
 REAL_DAY = Path(__file__).resolve().parents[2] / "shared" / "data" / "nifty-2025-08-29"
@@ -40,7 +40,9 @@ def test_same_input_same_journal_whatever_the_hash_seed(tmp_path: Path) -> None:
     for seed in ("0", "1", "4711", "random"):
         home = tmp_path / seed
         args = [sys.executable, "-c", code, str(tmp_path / "data"), str(home)]
-        done = subprocess.run(args, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            args, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        )
         found.add(done.stdout.strip())
         assert digest(home) == done.stdout.strip()
     assert len(found) == 1

@@ -57,4 +57,4 @@ def test_a_stop_moved_by_hand_leaves_at_the_price_that_reaches_it(tmp_path: Path
     check = five_minute_check(position, world.data.session, world.config.params())
     assert check is not None
     assert (clock(check.at_us), check.price, check.reasons[0]) == ("09:35:10", 14_200, ExitReason.INITIAL_SL)
-    assert position.exit_price - check.price == 350
+    assert (position.exit_price or 0) - check.price == 350

@@ -62,6 +62,7 @@ class World:
         self.home = home
         self.book = Book(self.market.charges)
         self.session: Session | None = None
+        self.broker: Broker | None = None
         self.facts: list[f.AnyFact] = []
 
     def at(self, text: str) -> int:

@@ -8,6 +8,7 @@ BrokerError
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -163,3 +164,29 @@ class Ticks:
     def close(self) -> None:
         """No more prices are wanted."""
         self.closed = True
+
+
+class Reports:
+    """A broker's order reports, in the order in which they happened, as an async iterator: none is lost.
+
+    Survives a cancelled `anext`.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[OrderReport] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+
+    def put(self, report: OrderReport) -> None:
+        """Something happened to an order."""
+        self._waiting.append(report)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def __aiter__(self) -> "Reports":
+        return self
+
+    async def __anext__(self) -> OrderReport:
+        while not self._waiting:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        return self._waiting.popleft()

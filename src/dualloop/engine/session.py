@@ -40,7 +40,7 @@ class Session:
     ) -> None:
         self._feed = feed
         self._broker = broker
-        self._desk = desk
+        self.desk = desk
         self._hours = hours
         self._now = now
         self.entry_loop = EntryLoop(feed, desk, day, now)
@@ -50,13 +50,13 @@ class Session:
     async def run(self) -> None:
         """Run the day to its end. Raises `JournalDead` (in a group) when nothing can be recorded any more."""
         self._begin()
-        await recover(self._desk, self._broker, self._feed)
+        await recover(self.desk, self._broker, self._feed)
         async with asyncio.TaskGroup() as group:
             background = [
                 group.create_task(self._exits()),
-                group.create_task(self._keep("reports", self._desk.follow_reports)),
+                group.create_task(self._keep("reports", self.desk.follow_reports)),
                 group.create_task(self._keep("operator", self.operator.run)),
-                *(group.create_task(self._desk.look_up(order)) for order in self._unknown_exits()),
+                *(group.create_task(self.desk.look_up(order)) for order in self._unknown_exits()),
             ]
             await self._entries()
             await self._until_flat()
@@ -65,19 +65,19 @@ class Session:
         self._end()
 
     def _begin(self) -> None:
-        desk, hours = self._desk, self._hours
+        desk, hours = self.desk, self._hours
         day = hours.day.isoformat()
         if desk.book.day is None or desk.book.day.day != day:
             expiry, lot = desk.master.expiry.isoformat(), desk.master.lot
             desk.record(f.DayStarted(self._now(), day, expiry, lot, hours.open_us, hours.close_us))
 
     def _end(self) -> None:
-        for position in self._desk.book.open_positions():
-            self._desk.alarm(f"the day is over and {position.held} {position.entry.symbol} are still held")
-        self._desk.record(f.DayEnded(self._now(), self._hours.day.isoformat()))
+        for position in self.desk.book.open_positions():
+            self.desk.alarm(f"the day is over and {position.held} {position.entry.symbol} are still held")
+        self.desk.record(f.DayEnded(self._now(), self._hours.day.isoformat()))
 
     def _unknown_exits(self) -> list[Order]:
-        live = self._desk.book.live_orders()
+        live = self.desk.book.live_orders()
         return [order for order in live if order.leg is f.Leg.EXIT and order.state is State.UNKNOWN]
 
     # -- the policy --------------------------------------------------------------------------
@@ -89,8 +89,8 @@ class Session:
             raise
         except Exception as error:
             self._failed("entry", error)
-            self._desk.record(f.Halted(self._now(), "the entry loop failed"))
-            self._desk.alarm("the entry loop failed: no more entries; exits go on")
+            self.desk.record(f.Halted(self._now(), "the entry loop failed"))
+            self.desk.alarm("the entry loop failed: no more entries; exits go on")
             await asyncio.sleep(max(0, self._hours.over_us - self._now()) / SECOND_US)
 
     async def _exits(self) -> None:
@@ -110,7 +110,7 @@ class Session:
 
     async def _flatten(self) -> None:
         """Sell all that is held without the exit loop, and page."""
-        desk = self._desk
+        desk = self.desk
         if desk.book.halted is None:
             desk.record(f.Halted(self._now(), "the exit loop keeps failing"))
             desk.alarm("the exit loop keeps failing: everything is being sold")
@@ -131,14 +131,14 @@ class Session:
                 await asyncio.sleep(1.0)
 
     def _failed(self, loop: str, error: BaseException) -> None:
-        self._desk.record(f.LoopFailed(self._now(), loop, f"{type(error).__name__}: {error}"))
+        self.desk.record(f.LoopFailed(self._now(), loop, f"{type(error).__name__}: {error}"))
 
     async def _until_flat(self) -> None:
         """Wait for what is still held or in flight; bars may bring the last price after the close."""
         patience_us = max(0, self._hours.over_us + _AFTER_US - self._now())
         try:
             async with asyncio.timeout(patience_us / SECOND_US):
-                while self._desk.book.open_positions() or self._desk.book.live_orders():
-                    await self._desk.news()
+                while self.desk.book.open_positions() or self.desk.book.live_orders():
+                    await self.desk.news()
         except TimeoutError:
             pass  # `_end` says what is left

@@ -74,9 +74,7 @@ def of_backtest(rows: Sequence[f.Decided], trades: Sequence[Trade], notes: Seque
     """The report of a backtest, which has no journal: its trades are what a five-minute check would get, or better."""
     traded = {day_of(trade.entry_us) for trade in trades}
     lines = [Line(trade, None) for trade in trades]
-    return Report(
-        lines, summarise(trades), by_reason(rows), idle_days(rows, traded), [*notes, *_of_trades(trades)]
-    )
+    return Report(lines, summarise(trades), by_reason(rows), idle_days(rows, traded), [*notes, *_of_trades(trades)])
 
 
 def five_minute_check(position: Position, params: Params) -> Check | None:

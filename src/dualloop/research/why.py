@@ -247,9 +247,7 @@ def _held(book: Book, position: Position, params: Params | None) -> Held:
     )
     hits = tuple(price <= level for level in levels)
     now_us = book.last_us
-    return Held(
-        price, at_us, _lines(levels, hits, price, now_us - at_us, watch, now_us - position.bar_us - candle_us)
-    )
+    return Held(price, at_us, _lines(levels, hits, price, now_us - at_us, watch, now_us - position.bar_us - candle_us))
 
 
 def _lines(

@@ -7,10 +7,8 @@ contracts that someone watches or that have a resting order are played out; the 
 up when asked for, so a flat hour costs nothing.
 """
 
-import asyncio
 from array import array
 from bisect import bisect_left, bisect_right
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,7 +20,7 @@ from dualloop.market.instruments import Contract, Master
 from dualloop.market.quotes import Candle, Chain, Quote, Tick
 from dualloop.market.reasons import Side
 from dualloop.market.units import MINUTE_US, SECOND_US
-from dualloop.ports import BARS, OrderReport, OrderRequest, OrderStatus, Refused, Ticks
+from dualloop.ports import BARS, OrderReport, OrderRequest, OrderStatus, Refused, Reports, Ticks
 from dualloop.sim.loop import VirtualLoop
 
 NO_PRICE = "no_price_at_exit"
@@ -65,28 +63,6 @@ class SimOrder:
             self.ask,
             self.note,
         )
-
-
-class Reports:
-    """Order reports in the order in which they happened; survives cancellation and loses none."""
-
-    def __init__(self) -> None:
-        self._waiting: deque[OrderReport] = deque()
-        self._waiter: asyncio.Future[None] | None = None
-
-    def put(self, report: OrderReport) -> None:
-        self._waiting.append(report)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def __aiter__(self) -> "Reports":
-        return self
-
-    async def __anext__(self) -> OrderReport:
-        while not self._waiting:
-            self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
-        return self._waiting.popleft()
 
 
 class Exchange:
