@@ -166,13 +166,14 @@ def replay(
             loaded = data.day(day)
             if loaded.master is not None:
                 _replay_day(loaded, config, journal, book, input_hash, seed)
-                _write_trade_log(home, trades_of(book, market.charges))
                 on_day(loaded, book)
         if book.run is None:
             raise DataError(str(data.folder), "no day lists an option that still lives", "look at its expiry column")
         if not book.ended:
             _record(journal, book, f.RunEnded(book.last_us))
-        return Run(home, book, journal.digest, trades_of(book, market.charges), resumed)
+        trades = trades_of(book, market.charges)
+        _write_trade_log(home, trades)
+        return Run(home, book, journal.digest, trades, resumed)
 
 
 def _input_hash(data: Data, config: Config, days: list[date], seed: int) -> str:

@@ -38,6 +38,10 @@ class Book:
         self.alarms: list[f.Alarm] = []
         self.analysed: f.Analysed | None = None
         self._by_id: dict[str, Order] = {}
+        self._by_day: dict[date, list[Order]] = {}
+        self._live: dict[str, Order] = {}
+        self._open: dict[str, Position] = {}
+        self._net: dict[date, dict[str, int]] = {}
         self._charges = charges
         self._lots: dict[date, int] = {}
         self._apply: dict[type, Callable[[Any], None]] = {
@@ -84,11 +88,12 @@ class Book:
         return self._by_id.get(order_id) or self.orders.get(order_id)
 
     def open_positions(self) -> list[Position]:
-        return [p for p in self.positions.values() if p.is_open]
+        """What is held, oldest first."""
+        return list(self._open.values())
 
     def live_orders(self) -> list[Order]:
         """Orders whose life is not over."""
-        return [order for order in self.orders.values() if not order.over]
+        return list(self._live.values())
 
     def entries_on(self, day: date) -> int:
         """Entry intents of the day that were or may have been sent (R12)."""
@@ -99,8 +104,7 @@ class Book:
 
     def realised(self, day: date) -> int:
         """Net P&L in paise of the positions closed on that day."""
-        closed = (p for p in self.positions.values() if not p.is_open and day_of(p.closed_us) == day)
-        return sum(self.net(p) for p in closed)
+        return sum(self._net.get(day, {}).values())
 
     def net(self, position: Position) -> int:
         """Net P&L in paise of a closed position: gross less all charges."""
@@ -118,7 +122,11 @@ class Book:
 
     def of_day(self, day: date) -> list[Order]:
         """The orders intended on that day."""
-        return [order for order in self.orders.values() if day_of(order.intended_us) == day]
+        return self._by_day.get(day, [])
+
+    def positions_of(self, day: date) -> list[Position]:
+        """The positions whose entry was intended on that day."""
+        return [self.positions[order.tag] for order in self.of_day(day) if order.tag in self.positions]
 
     # -- the fold --------------------------------------------------------------------------
 
@@ -170,11 +178,16 @@ class Book:
             position.exits.append(order)
             if isinstance(fact.card, f.ExitCard):
                 position.peak, position.low = max(position.peak, fact.card.peak), min(position.low, fact.card.low)
-        self.orders[fact.tag] = order
+        self.orders[fact.tag] = self._live[fact.tag] = order
+        self._by_day.setdefault(day_of(fact.at_us), []).append(order)
 
     def _move(self, tag: str, event: Event) -> Order:
         order = self.orders[tag]
         order.state = follow(order.state, event)
+        if order.over:
+            self._live.pop(tag, None)
+        else:
+            self._live[tag] = order
         return order
 
     def _over(self, fact: f.OrderRefused | f.OrderNotSent | f.OrderUnknown | f.OrderRejected, event: Event) -> None:
@@ -205,11 +218,12 @@ class Book:
 
     def _bought(self, order: Order, fact: f.OrderFilled) -> None:
         if order.tag in self.positions:
+            self._open[order.tag] = self.positions[order.tag]
             return
         card = order.card
         assert isinstance(card, f.EntryCard), "an entry carries its entry card"
         price = order.average
-        self.positions[order.tag] = Position(
+        self.positions[order.tag] = self._open[order.tag] = Position(
             key=order.tag,
             entry=order,
             peak=price,
@@ -224,10 +238,16 @@ class Book:
     def _sold(self, position: Position, fact: f.OrderFilled) -> None:
         assert position.held >= 0, "never sold more than was bought"
         if not position.is_open:
+            del self._open[position.key]
             position.closed_us = fact.filled_us
+            self._realise(position)
             price = position.exit_price
             assert price is not None, "a closed position has an exit price"
             position.peak, position.low = max(position.peak, price), min(position.low, price)
+
+    def _realise(self, position: Position) -> None:
+        if self._charges is not None:
+            self._net.setdefault(day_of(position.closed_us), {})[position.key] = self.net(position)
 
     def _stops_set(self, fact: f.StopsSet) -> None:
         position = self.positions[fact.position]

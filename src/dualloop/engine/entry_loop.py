@@ -64,7 +64,7 @@ class EntryLoop:
         await self._see_market(start_us, give_up_us)
         await self._see_contract(start_us, give_up_us)
         bars = await self._bars(start_us)
-        if any(p.is_open and p.entry.resolution == BARS for p in self._desk.book.positions.values()):
+        if any(position.entry.resolution == BARS for position in self._desk.book.open_positions()):
             # On bars a candle's close is a price just after its levels are known, and prices come first (R22, R26).
             self._desk.record_candle(bars, [])
             bars = []
@@ -162,7 +162,7 @@ class EntryLoop:
     async def _bars(self, start_us: int) -> list[f.BarSeen]:
         """This candle of every contract that is held, or whose five-minute check is still in the trade."""
         found = []
-        for position in self._desk.book.positions.values():
+        for position in self._desk.book.positions_of(self._desk.day):
             if start_us > position.card.candle_us and self._wanted(position):
                 fact = await self._bar(position, start_us)
                 if fact is not None:
@@ -172,8 +172,7 @@ class EntryLoop:
     def _wanted(self, position: Position) -> bool:
         if position.is_open:
             return True
-        today = position.opened_us >= self._day.session.open_us
-        return today and five_minute_check(position, self._day.session, self._desk.params) is None
+        return five_minute_check(position, self._day.session, self._desk.params) is None
 
     async def _bar(self, position: Position, start_us: int) -> f.BarSeen | None:
         """The candle of a position's contract as a fact; None while it has none."""

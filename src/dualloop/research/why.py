@@ -5,13 +5,14 @@ the answer differs from what was recorded, that is said. Money is paise.
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import NamedTuple
 
 from dualloop.book import facts as f
 from dualloop.book.book import Book
 from dualloop.book.positions import Order, Position
 from dualloop.market.reasons import ExitReason
-from dualloop.market.units import day_of, midnight_us, ratio_half_up, rupees
+from dualloop.market.units import clock_us, day_of, instant_us, midnight_us, ratio_half_up, rupees
 from dualloop.strategy import exit as stops
 from dualloop.strategy import rules
 from dualloop.strategy.params import Params
@@ -266,3 +267,36 @@ def _lines(
             distance = price - level if level and price else None
             lines.append(StopLine(name, level, what, value, max(0, age_us), hit, name in true, distance))
     return lines
+
+
+# -- a candle ----------------------------------------------------------------------------------
+
+
+class Candle(NamedTuple):
+    """One candle's decision, and the one that was being acted on when this candle began."""
+
+    row: f.Decided
+    before: f.Decided | None
+
+
+def instant_of(text: str, day: date) -> int | None:
+    """The instant of `10:35` on that day, or of `2025-12-23T10:35`; None for anything that is no time, as order ids."""
+    if ":" not in text:
+        return None
+    try:
+        return midnight_us(day) + clock_us(text)
+    except ValueError:
+        pass
+    try:
+        return instant_us(text)
+    except ValueError:
+        return None
+
+
+def of_candle(rows: Sequence[f.Decided], at_us: int, candle_us: int) -> Candle | None:
+    """The decision on the candle that holds this instant; None where no such candle was decided on."""
+    for index, row in enumerate(rows):
+        if row.start_us <= at_us < row.start_us + candle_us:
+            before = rows[index - 1] if index and day_of(rows[index - 1].start_us) == day_of(row.start_us) else None
+            return Candle(row, before)
+    return None
