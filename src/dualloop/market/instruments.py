@@ -114,6 +114,12 @@ class ContractTables:
         begun = [r for r in rows if r.day("first_expiry") <= expiry]
         return (max(begun, key=_first) if begun else min(rows, key=_first)).whole("lot")
 
+    def lot_in_force(self, underlying: str, expiry: date) -> bool:
+        """Whether the table reaches back to that expiry; if not, its first lot is only assumed to hold."""
+        kind = "monthly" if self.is_monthly(expiry) else "weekly"
+        rows = [r for r in self._lots if r.text("underlying") == underlying and r.text("expiry_type") == kind]
+        return any(r.day("first_expiry") <= expiry for r in rows)
+
     def instrument(self, underlying: str, contract: Contract, day: date) -> Instrument:
         """The contract with the symbol in Kite's form and the tables' lot, tick and freeze of that day."""
         row = in_force([r for r in self._contracts if r.text("underlying") == underlying], day)

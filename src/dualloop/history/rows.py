@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from dualloop.history_files import MEND, TIME_LIKE, DataError, Table, backwards, check_header, wrong_width
+from dualloop.history.files import MEND, TIME_LIKE, DataError, Table, backwards, check_header, wrong_width
 from dualloop.market.calendar import Session
 from dualloop.market.instruments import Contract, ContractTables, Master, Right, strike_text
 from dualloop.market.quotes import Candle

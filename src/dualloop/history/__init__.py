@@ -14,8 +14,8 @@ from pathlib import Path
 from statistics import median_low
 from typing import NamedTuple
 
-from dualloop.history_files import Columns, DataError, Table, open_table
-from dualloop.history_rows import Dump, Prices, Rows, Wanted
+from dualloop.history.files import Columns, DataError, Table, open_table
+from dualloop.history.rows import Dump, Prices, Rows, Wanted
 from dualloop.market.calendar import Calendar, Session
 from dualloop.market.instruments import Contract, ContractTables, Master, Right
 from dualloop.market.quotes import Candle, Quote
@@ -161,7 +161,7 @@ class Data:
         expiry = min(contract.expiry for contract in listed)
         strikes = sorted({contract.strike for contract in listed if contract.expiry == expiry})
         contracts = [Contract(expiry, strike, right) for strike in strikes for right in Right]
-        counts["no_lot_in_force"] = int(not _lot_in_force(self._tables, self._underlying, expiry))
+        counts["no_lot_in_force"] = int(not self._tables.lot_in_force(self._underlying, expiry))
         return Master(day, (self._tables.instrument(self._underlying, each, day) for each in contracts))
 
 
@@ -186,10 +186,3 @@ def _digest(paths: list[Path]) -> str:
         with path.open("rb") as file:
             whole.update(f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {path.name}\n".encode())
     return whole.hexdigest()
-
-
-def _lot_in_force(tables: ContractTables, underlying: str, expiry: date) -> bool:
-    """Whether the lot of that expiry is on record, and not the first one held back in time (which reports tell)."""
-    kind = "monthly" if tables.is_monthly(expiry) else "weekly"
-    rows = [row for row in tables._lots if (row.text("underlying"), row.text("expiry_type")) == (underlying, kind)]
-    return any(row.day("first_expiry") <= expiry for row in rows)
