@@ -3,7 +3,7 @@
     python tools/make_sample_day.py [FOLDER]
 
 The index walks in steps of one second, every option is priced off it, and bars are what those prices made. Standard
-library only. `SEED` and `HELD` were searched for: many days were drawn, and this one tells a good story.
+library only. `SEED` and `HELD` were searched for: five thousand days were drawn, and this one tells a good story.
 """
 
 import sys
@@ -199,7 +199,49 @@ def write(folder: Path) -> None:
     (folder / "README.md").write_text(README, encoding="utf-8", newline="\n")
 
 
-README = "x"
+README = f"""\
+# The sample day
+
+One day of NIFTY options that never happened. `tools/make_sample_day.py` made it up from the seed {SEED} and makes
+the same bytes again; do not edit these files by hand. Replay it:
+
+    dualloop replay src/dualloop/sample_day
+
+| File | Rows | What |
+|---|---|---|
+| `options.csv` | {len(STRIKES) * 2 * CANDLES:,} | bars of {len(STRIKES)} strikes, both rights, expiry {EXPIRY} |
+| `spot.csv` | {CANDLES} | five-minute bars of the index |
+| `ltp.csv` | about 12,000 | last price, bid and ask of the {HELD[0]} {HELD[1]}, by the second |
+
+The day is {DAY:%A, %d %B %Y}: a session from 09:15 to 15:40, so {CANDLES} candles, lots of {LOT}, and an expiry on a
+Monday because that Tuesday is a holiday.
+
+## What happens
+
+* 09:15 gives the direction: the walls are 26100 (calls) and 25800 (puts), the call wall is the nearer one, so CALL.
+* The index falls at once. Until 10:30 each candle has its reason not to trade: first open interest still builds
+  (`oi_not_unwinding`), then some unwinds, but below VWAP (`below_vwap`).
+* The candle that ends at 10:35 has both: bought at 159.15. The price first goes down to 148.75.
+* 11:19:36 arms the trail, 10 % above the entry. The peak is 210.10, at 11:35:53.
+* 11:40:18 leaves at 188.80 with `trailing_stop` (level 189.09): 1,927.25 gross, 1,852.23 net. Looking at five-minute
+  closes alone would have left at 11:55, at 170.85.
+
+The seed was searched for, so that this is so. It is an example of the rules and no evidence for them.
+
+## What is realistic, and what is not
+
+The index walks in steps of a second, in moods of 10 to 50 minutes, livelier at the open and the close. Options are
+priced off it with Black-76, a smile and a volatility that rises when the index falls; prices lie on the tick and at
+the touch, and a bar's high and low are those of its prices. Volume is largest at both ends of the day and near the
+money. Open interest builds in the morning and unwinds in the afternoon, and writers cover what the index runs
+towards, which is what the strategy looks for.
+
+No real option behaves so well. There are no news, no stale or missing rows, no bad ticks; volume, open interest and
+volatility follow the index by formula. Only the contract that the default config comes to hold has prices by the
+second, every second from 09:25 to 12:11 and every fifth outside; under another config another contract is held, and
+runs on its bars. Bars of the others are made of every fifth second. From 15:15 the options rest with the index,
+while real ones go on trading.
+"""
 
 if __name__ == "__main__":
     write(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)

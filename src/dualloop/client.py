@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from dualloop.book.book import Book, fold
-from dualloop.book.export import number, position_dict
-from dualloop.book.facts import AnyFact, OrderAccepted
+from dualloop.book.export import position_dict
+from dualloop.book.facts import AnyFact
 from dualloop.book.positions import Order, Position
 from dualloop.config import Config, load
 from dualloop.journal import FILE, latest_run, read, state_root
-from dualloop.market.units import iso
 
 _CONFIG = "config.json"
 
@@ -44,20 +43,15 @@ class Record(NamedTuple):
     facts: list[AnyFact]
     book: Book
 
-    def accepted_us(self, tag: str) -> int | None:
-        """When the broker's id of that order was recorded; None before that."""
-        found = (fact.at_us for fact in self.facts if isinstance(fact, OrderAccepted) and fact.tag == tag)
-        return next(found, None)
-
 
 def get_order_by_id(order_id: str, journal: Path | str | None = None) -> dict[str, Any]:
-    """The position of an order id (entry or exit) or of our tag, with its orders; see `dualloop order --json`.
+    """The position of an order id (entry or exit) or of our tag, as `dualloop orders --json` has it.
 
     It is looked for in the run of `journal`, by default in the latest one. Raises `OrderNotFound`, or `NotFound`
     when there is no run, both of them `LookupError`.
     """
     record = open_run(None if journal is None else Path(journal), os.environ)
-    return _with_orders(record, find(record, order_id))
+    return position_dict(find_position(record, order_id))
 
 
 def open_run(journal: Path | None, environ: Mapping[str, str]) -> Record:
@@ -75,37 +69,22 @@ def open_run(journal: Path | None, environ: Mapping[str, str]) -> Record:
     return Record(folder.resolve(), facts, fold(facts))
 
 
-def find(record: Record, order_id: str) -> Position:
-    """The position of an order id or tag. Raises `OrderNotFound`, also for an order that never filled."""
-    position = record.book.find(order_id)
-    if position is not None:
-        return position
+def find_order(record: Record, order_id: str) -> Order:
+    """The order of an id or tag. Raises `OrderNotFound`."""
     order = record.book.order(order_id)
     if order is None:
-        raise OrderNotFound(str(record.folder), f"no order {order_id}", "dualloop orders lists the positions")
-    what = f"{order_id} is {order.state.value} and never filled, so there is no position"
-    raise OrderNotFound(str(record.folder), what, f"see dualloop why {order_id}")
+        raise OrderNotFound(str(record.folder), f"there is no order {order_id}", "dualloop orders lists the positions")
+    return order
 
 
-def _with_orders(record: Record, position: Position) -> dict[str, Any]:
-    orders = [_order_dict(order, record.accepted_us(order.tag)) for order in (position.entry, *position.exits)]
-    return {**position_dict(position), "orders": orders}
-
-
-def _order_dict(order: Order, accepted_us: int | None) -> dict[str, Any]:
-    return {
-        "order_id": order.order_id,
-        "tag": order.tag,
-        "side": order.side.value,
-        "quantity": order.qty,
-        "filled": order.filled,
-        "average_price": number(order.average) if order.filled else None,
-        "state": order.state.value,
-        "sent_at": iso(order.intended_us),
-        "accepted_at": None if accepted_us is None else iso(accepted_us),
-        "filled_at": iso(order.filled_us) if order.filled else None,
-        "note": order.note or order.why,
-    }
+def find_position(record: Record, order_id: str) -> Position:
+    """The position of an order id or tag. Raises `OrderNotFound`, also for an entry that never filled."""
+    order = find_order(record, order_id)
+    position = record.book.positions.get(order.position)
+    if position is None:
+        what = f"{order_id} is {order.state.value} and never filled, so there is no position"
+        raise OrderNotFound(str(record.folder), what, f"dualloop why {order_id} tells more")
+    return position
 
 
 # -- the configuration of a run ----------------------------------------------------------------

@@ -172,7 +172,7 @@ class Book:
             card=fact.card,
         )
         if fact.leg is f.Leg.EXIT:
-            position = self.positions[fact.position]
+            position = self._position(fact.position)
             assert fact.side is Side.SELL and fact.qty <= position.held, "never sell more than is held"
             assert position.live_exit is None, "one exit order lives at a time"
             position.exits.append(order)
@@ -181,8 +181,16 @@ class Book:
         self.orders[fact.tag] = self._live[fact.tag] = order
         self._by_day.setdefault(day_of(fact.at_us), []).append(order)
 
+    def _order(self, tag: str) -> Order:
+        assert tag in self.orders, "what happens to an order comes after its intent"
+        return self.orders[tag]
+
+    def _position(self, key: str) -> Position:
+        assert key in self.positions, "what happens to a position comes after its first fill"
+        return self.positions[key]
+
     def _move(self, tag: str, event: Event) -> Order:
-        order = self.orders[tag]
+        order = self._order(tag)
         order.state = follow(order.state, event)
         if order.over:
             self._live.pop(tag, None)
@@ -206,7 +214,7 @@ class Book:
         order.order_id = fact.order_id
 
     def _filled(self, fact: f.OrderFilled) -> None:
-        order = self.orders[fact.tag]
+        order = self._order(fact.tag)
         assert order.filled < fact.filled <= order.qty and fact.value > order.value, "fills only grow, up to the order"
         self._move(fact.tag, Event.FULL_FILL if fact.filled == order.qty else Event.PART_FILL)
         order.filled, order.value, order.filled_us = fact.filled, fact.value, fact.filled_us
@@ -214,11 +222,14 @@ class Book:
         if order.leg is f.Leg.ENTRY:
             self._bought(order, fact)
         else:
-            self._sold(self.positions[order.position], fact)
+            self._sold(self._position(order.position), fact)
 
     def _bought(self, order: Order, fact: f.OrderFilled) -> None:
         if order.tag in self.positions:
-            self._open[order.tag] = self.positions[order.tag]
+            held = self.positions[order.tag]
+            held.peak, held.low = max(held.peak, held.entry_price), min(held.low, held.entry_price)
+            self._open = {key: position for key, position in self.positions.items() if position.is_open}
+            self._net.get(day_of(held.closed_us), {}).pop(held.key, None)
             return
         card = order.card
         assert isinstance(card, f.EntryCard), "an entry carries its entry card"
@@ -250,7 +261,7 @@ class Book:
             self._net.setdefault(day_of(position.closed_us), {})[position.key] = self.net(position)
 
     def _stops_set(self, fact: f.StopsSet) -> None:
-        position = self.positions[fact.position]
+        position = self._position(fact.position)
         assert fact.version >= position.version, "edits are numbered upwards"
         position.version = fact.version
         if fact.edit is not None:
@@ -258,14 +269,14 @@ class Book:
         position.initial, position.trail, position.trail_bp = fact.initial, fact.trail, fact.trail_bp
 
     def _watched(self, fact: f.Watched) -> None:
-        position = self.positions[fact.position]
+        position = self._position(fact.position)
         assert fact.peak >= position.peak and fact.low <= position.low, "extremes only widen"
         assert fact.trail >= position.trail, "a trail never falls by itself"
         position.peak, position.low, position.trail = fact.peak, fact.low, fact.trail
         position.watched_us = fact.at_us
 
     def _bar_seen(self, fact: f.BarSeen) -> None:
-        position = self.positions[fact.position]
+        position = self._position(fact.position)
         if fact.candle_us > position.card.candle_us and (
             not position.bars or position.bars[-1].candle_us < fact.candle_us
         ):

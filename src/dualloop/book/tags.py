@@ -4,6 +4,7 @@
 Crockford's base 32. The first 12 are shared by nothing but the attempts of one leg.
 """
 
+import re
 from datetime import date
 
 from dualloop.book.facts import Leg, Mode
@@ -12,6 +13,7 @@ _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MODES = {Mode.REPLAY: "R", Mode.DEMO: "D", Mode.PAPER: "P", Mode.LIVE: "L"}
 _DAY_ZERO = date(2020, 1, 1)
 PREFIX = "D"
+_FORM = re.compile(f"{PREFIX}[{''.join(_MODES.values())}][{_DIGITS}]{{9}}[EX][1-9][{_DIGITS}]")
 
 
 def make(mode: Mode, day: date, epoch: int, number: int, leg: Leg, attempt: int) -> str:
@@ -32,7 +34,7 @@ def make(mode: Mode, day: date, epoch: int, number: int, leg: Leg, attempt: int)
 
 def is_ours(tag: str) -> bool:
     """Whether a tag found in a broker's book has the form and check character of ours."""
-    return len(tag) == 14 and tag.startswith(PREFIX) and _check(tag[:-1]) == tag[-1]
+    return _FORM.fullmatch(tag) is not None and _check(tag[:-1]) == tag[-1]
 
 
 def _base32(value: int, width: int) -> str:

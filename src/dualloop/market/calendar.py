@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dualloop.market.dated import in_force, read_table
-from dualloop.market.units import MINUTE_US, SECOND_US, clock_us, midnight_us
+from dualloop.market.units import MINUTE_US, SECOND_US, midnight_us
 
 CANDLE_DELAY_US = 10 * SECOND_US
 """A candle is used once its end and this much has passed (R3)."""
@@ -52,6 +52,4 @@ class Calendar:
         """The hours of index options on that day."""
         row = in_force(self._sessions, day)
         start = midnight_us(day)
-        return Session(
-            day, start + clock_us(row.text("open")), start + clock_us(row.text("close")), candle_minutes * MINUTE_US
-        )
+        return Session(day, start + row.clock_us("open"), start + row.clock_us("close"), candle_minutes * MINUTE_US)

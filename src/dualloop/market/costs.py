@@ -84,7 +84,7 @@ class ChargeTable:
         if key not in self._exact_cache:
             row = in_force(self._rows[item], leg.day)
             applies = leg.side in _SIDES[row.text("side")]
-            self._exact_cache[key] = Fraction(row.text("rate")) if applies else Fraction(0)
+            self._exact_cache[key] = row.rate("rate") if applies else Fraction(0)
         return self._exact_cache[key]
 
 

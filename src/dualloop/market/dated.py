@@ -7,9 +7,12 @@ file of the same name and columns.
 import csv
 from collections.abc import Sequence
 from datetime import date
+from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
+
+from dualloop.market.units import clock_us
 
 COLUMNS = {
     "charges": ("item", "applies_to", "side", "rate", "unit", "from", "source"),
@@ -39,6 +42,20 @@ class Row(NamedTuple):
             return date.fromisoformat(self.values[column])
         except ValueError:
             raise TableError(f"{self.where}: {column} is not a date (YYYY-MM-DD): {self.values[column]!r}") from None
+
+    def clock_us(self, column: str) -> int:
+        """Microseconds since midnight of a time of day."""
+        try:
+            return clock_us(self.values[column])
+        except ValueError:
+            raise TableError(f"{self.where}: {column} is not a time (HH:MM): {self.values[column]!r}") from None
+
+    def rate(self, column: str) -> Fraction:
+        """A number that is not negative, exactly."""
+        text = self.values[column]
+        if not text.isascii() or not text.replace(".", "", 1).isdecimal():
+            raise TableError(f"{self.where}: {column} is not a number: {text!r}")
+        return Fraction(text)
 
     def whole(self, column: str) -> int:
         if not self.values[column].isdecimal():

@@ -96,14 +96,18 @@ class ContractTables:
         self._lots = read_table("lots", folder)
         self._contracts = read_table("contracts", folder)
         self._expiries = {row.day("expiry"): row for row in read_table("expiries", folder)}
+        first, last = min(self._expiries), max(self._expiries)
+        self._weekdays = tuple(self._expiries[day].day("scheduled").weekday() for day in (first, last))
+        """The weekday of expiries before the table begins, and after it ends."""
 
     def is_monthly(self, expiry: date) -> bool:
-        """Whether it is the month's last expiry: from the table, beyond it by the weekday and its holiday shift."""
+        """Whether it is the month's last expiry: from the table, beyond it by the weekday at its end."""
         known = self._expiries.get(expiry)
         if known is not None:
             return known.text("expiry_type") == "monthly"
-        tuesday = expiry + timedelta(days=(1 - expiry.weekday()) % 7)
-        return (tuesday + _WEEK).month != tuesday.month
+        scheduled = self._weekdays[0] if expiry < min(self._expiries) else self._weekdays[1]
+        nominal = expiry + timedelta(days=(scheduled - expiry.weekday()) % 7)
+        return (nominal + _WEEK).month != nominal.month
 
     def lot(self, underlying: str, expiry: date) -> int:
         """Units in one lot of contracts of that expiry. Raises `TableError` for an underlying without a row."""

@@ -17,6 +17,9 @@ BP = 10_000
 IST = timezone(timedelta(hours=5, minutes=30), "IST")
 _OFFSET_US = 19_800 * SECOND_US
 _EPOCH = date(1970, 1, 1)
+_EPOCH_NAIVE = datetime(1970, 1, 1)  # noqa: DTZ001 - the zone of naive text is added as an offset
+_EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def paise(text: str) -> int:
@@ -26,7 +29,7 @@ def paise(text: str) -> int:
     """
     whole, _, part = text.strip().partition(".")
     negative = whole.startswith("-")
-    whole = whole.lstrip("+-") if whole[:1] in "+-" else whole
+    whole = whole[1:] if whole[:1] in ("+", "-") else whole
     if not (whole + part).isdecimal() or not (whole + part).isascii():
         raise ValueError(f"not a number: {text!r}")
     value = int(whole or "0") * 100 + int((part + "00")[:2])
@@ -60,7 +63,7 @@ def day_of(at_us: int) -> date:
 def clock_us(text: str) -> int:
     """Microseconds since midnight of `HH:MM` or `HH:MM:SS`. Raises `ValueError` otherwise."""
     parts = text.split(":")
-    if len(parts) not in (2, 3) or not all(len(p) == 2 and p.isdecimal() for p in parts):
+    if len(parts) not in (2, 3) or not all(len(p) == 2 and p.isdecimal() and p.isascii() for p in parts):
         raise ValueError(f"not a time of day (HH:MM or HH:MM:SS): {text!r}")
     hour, minute, second = (int(p) for p in [*parts, "00"][:3])
     if hour > 23 or minute > 59 or second > 59:
@@ -77,8 +80,8 @@ def instant_us(text: str) -> int:
         raise ValueError(f"not a timestamp: {text!r}")
     when = datetime.fromisoformat(text)
     if when.tzinfo is None:
-        when = when.replace(tzinfo=IST)
-    return (when - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+        return (when - _EPOCH_NAIVE) // _MICROSECOND - _OFFSET_US
+    return (when - _EPOCH_UTC) // _MICROSECOND
 
 
 def iso(at_us: int) -> str:

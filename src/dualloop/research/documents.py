@@ -1,20 +1,26 @@
 """The answers as JSON documents: money in rupees as numbers, times in ISO, an absent value is null."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from dualloop.book.export import decision_row, number, trade_row
-from dualloop.book.facts import Alarm, Decided
-from dualloop.book.stats import Summary, Trade
+from dualloop.book.book import Book
+from dualloop.book.export import decision_row, number, position_dict, trade_row
+from dualloop.book.facts import Alarm, AnyFact, Decided, OrderAccepted
+from dualloop.book.positions import Position
+from dualloop.book.stats import Summary, Trade, summarise
 from dualloop.market.units import SECOND_US, iso, ratio_half_up
 from dualloop.research import why as whys
 from dualloop.research.report import Check, Line, Report
-from dualloop.research.words import in_words
 
 _TEXT = frozenset(
-    "order_id exit_order_id mode symbol expiry right entry_time exit_time exit_reason also_true resolution config_hash "
-    "notes ts acted_at direction verdict reason".split()
+    (
+        *("order_id", "exit_order_id", "mode", "symbol", "expiry", "right", "entry_time", "exit_time", "exit_reason"),
+        *("also_true", "resolution", "config_hash", "notes"),
+        *("ts", "acted_at", "direction", "verdict", "reason"),
+    )
 )
+"""The columns of the published tables that are no numbers."""
 
 
 def trade(one: Trade) -> dict[str, Any]:
@@ -37,6 +43,28 @@ def _number(text: str) -> float | int | None:
     return float(text) if "." in text else int(text)
 
 
+def order(facts: Sequence[AnyFact], position: Position) -> dict[str, Any]:
+    """The position dictionary with its orders, the entry first."""
+    accepted = {fact.tag: fact.at_us for fact in facts if isinstance(fact, OrderAccepted)}
+    orders = [
+        {
+            "order_id": each.order_id,
+            "tag": each.tag,
+            "side": each.side.value,
+            "quantity": each.qty,
+            "filled": each.filled,
+            "average_price": number(each.average) if each.filled else None,
+            "state": each.state.value,
+            "sent_at": iso(each.intended_us),
+            "accepted_at": _time(accepted.get(each.tag)),
+            "filled_at": _time(each.filled_us or None),
+            "note": each.note or each.why or None,
+        }
+        for each in (position.entry, *position.exits)
+    ]
+    return {**position_dict(position), "orders": orders}
+
+
 def summary(figures: Summary) -> dict[str, Any]:
     counts = ("trades", "winners", "reasons")
     return {name: value if name in counts else number(value) for name, value in figures._asdict().items()}
@@ -44,6 +72,35 @@ def summary(figures: Summary) -> dict[str, Any]:
 
 def alarm(fact: Alarm) -> dict[str, Any]:
     return {"time": iso(fact.at_us), "text": fact.text, "page": fact.page}
+
+
+def replay(
+    folder: Path, book: Book, digest: str, trades: Sequence[Trade], *, resumed: bool, candles: int
+) -> dict[str, Any]:
+    return {
+        "run": str(folder.resolve()),
+        "days": len(book.days_ended),
+        "decisions": candles,
+        "resumed": resumed,
+        "journal_hash": digest,
+        "trades": [trade(each) for each in trades],
+        "summary": summary(summarise(trades)),
+        "alarms": [alarm(fact) for fact in book.alarms],
+    }
+
+
+def of_run(folder: Path, book: Book, found: Report) -> dict[str, Any]:
+    """The report of a run with a journal."""
+    assert book.run is not None, "a run that is reported on has begun"
+    return {
+        "run": str(folder),
+        "mode": book.run.mode.value,
+        "config_hash": book.run.config_hash,
+        "days": book.days_ended,
+        "finished": book.ended,
+        **report(found),
+        "alarms": [alarm(fact) for fact in book.alarms],
+    }
 
 
 def report(of: Report) -> dict[str, Any]:
@@ -78,8 +135,8 @@ def _check(check: Check) -> dict[str, Any]:
 
 
 def candle(of: whys.Candle) -> dict[str, Any]:
-    before = None if of.before is None else {**decision(of.before), "words": in_words(of.before)}
-    return {"kind": "candle", **decision(of.row), "words": in_words(of.row), "before": before}
+    before = None if of.before is None else {**decision(of.before), "words": of.words_before}
+    return {"kind": "candle", **decision(of.row), "words": of.words, "before": before}
 
 
 def why(of: whys.Why) -> dict[str, Any]:
@@ -157,9 +214,7 @@ def _stops(lines: Sequence[whys.StopLine], price: int) -> list[dict[str, Any]]:
             "age_s": line.age_us // 1000 / (SECOND_US // 1000),
             "hit": line.hit,
             "distance": number(line.distance),
-            "distance_pct": None
-            if line.distance is None
-            else ratio_half_up(line.distance * 10_000, price) / 100,
+            "distance_pct": None if line.distance is None else ratio_half_up(line.distance * 10_000, price) / 100,
             "would": "leave" if line.would_leave else "hold",
         }
         for line in lines

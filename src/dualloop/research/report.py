@@ -13,7 +13,7 @@ from dualloop.book import facts as f
 from dualloop.book.book import Book
 from dualloop.book.positions import Position
 from dualloop.book.stats import Summary, Trade, summarise
-from dualloop.market.calendar import CANDLE_DELAY_US
+from dualloop.market.calendar import BAR_PRICE_DELAY_US
 from dualloop.market.reasons import ExitReason, Verdict, Why
 from dualloop.market.units import clock, day_of, midnight_us
 from dualloop.strategy import exit as stops
@@ -71,7 +71,7 @@ def of_run(facts: Sequence[f.AnyFact], book: Book, trades: Sequence[Trade], para
 
 
 def of_backtest(rows: Sequence[f.Decided], trades: Sequence[Trade], notes: Sequence[str]) -> Report:
-    """The report of a backtest, which has no journal: its trades are what a five-minute check would get, or better."""
+    """The report of a backtest, which keeps no candles for a five-minute check."""
     traded = {day_of(trade.entry_us) for trade in trades}
     lines = [Line(trade, None) for trade in trades]
     return Report(lines, summarise(trades), by_reason(rows), idle_days(rows, traded), [*notes, *_of_trades(trades)])
@@ -81,7 +81,7 @@ def five_minute_check(position: Position, params: Params) -> Check | None:
     """Where closes alone would have left a closed position; None when the candles kept do not tell."""
     card, price = position.card, position.exit_price
     assert price is not None, "a closed position has an exit price"
-    delay_us = params.candle_us + CANDLE_DELAY_US + 1
+    delay_us = params.candle_us + BAR_PRICE_DELAY_US
     left = stops.on_closes(
         stops.watch(position.entry_price, card.hlcv, card.v3, card.oi, params),
         (stops.Close(bar.candle_us + delay_us, bar.close, bar.hlcv, bar.v3, bar.oi) for bar in position.bars),
@@ -147,11 +147,9 @@ def _of_the_run(facts: Sequence[f.AnyFact], book: Book) -> list[str]:
 
 
 def _late_starts(facts: Sequence[f.AnyFact]) -> list[str]:
-    return [
-        f"{day_of(fact.at_us)} is a late_start: its direction is of the {clock(fact.candle_us)[:5]} candle."
-        for fact in facts
-        if isinstance(fact, f.Analysed) and fact.late_start
-    ]
+    late = [fact for fact in facts if isinstance(fact, f.Analysed) and fact.late_start]
+    days = ", ".join(f"{day_of(fact.at_us)} ({clock(fact.candle_us)[:5]})" for fact in late)
+    return [f"late_start, the direction came from a later candle than 09:15: {days}."] if late else []
 
 
 def _of_trades(trades: Sequence[Trade]) -> list[str]:

@@ -13,6 +13,7 @@ from dualloop.book.book import Book
 from dualloop.book.positions import Order, Position
 from dualloop.market.reasons import ExitReason
 from dualloop.market.units import clock_us, day_of, instant_us, midnight_us, ratio_half_up, rupees
+from dualloop.research.words import in_words
 from dualloop.strategy import exit as stops
 from dualloop.strategy import rules
 from dualloop.strategy.params import Params
@@ -126,7 +127,10 @@ def _entry(facts: Sequence[f.AnyFact], book: Book, order: Order) -> Entry:
         slippage=order.average - card.close if order.filled else None,
         number=1 + sum(other.leg is f.Leg.ENTRY for other in before),
         orders_before=len(before),
-        held_then=sum(p.opened_us <= then and (p.is_open or p.closed_us > then) for p in book.positions.values()),
+        held_then=sum(
+            p.key != order.tag and p.opened_us <= then and (p.is_open or p.closed_us > then)
+            for p in book.positions.values()
+        ),
         disagreements=wrong,
     )
 
@@ -276,7 +280,9 @@ class Candle(NamedTuple):
     """One candle's decision, and the one that was being acted on when this candle began."""
 
     row: f.Decided
+    words: str
     before: f.Decided | None
+    words_before: str | None
 
 
 def instant_of(text: str, day: date) -> int | None:
@@ -293,10 +299,12 @@ def instant_of(text: str, day: date) -> int | None:
         return None
 
 
-def of_candle(rows: Sequence[f.Decided], at_us: int, candle_us: int) -> Candle | None:
+def of_candle(rows: Sequence[f.Decided], at_us: int, params: Params | None) -> Candle | None:
     """The decision on the candle that holds this instant; None where no such candle was decided on."""
+    candle_us = (params or Params()).candle_us
     for index, row in enumerate(rows):
         if row.start_us <= at_us < row.start_us + candle_us:
             before = rows[index - 1] if index and day_of(rows[index - 1].start_us) == day_of(row.start_us) else None
-            return Candle(row, before)
+            words_before = None if before is None else in_words(before, params)
+            return Candle(row, in_words(row, params), before, words_before)
     return None

@@ -2,7 +2,8 @@
 
 from dualloop.book.facts import Decided
 from dualloop.market.reasons import ExitReason, Why
-from dualloop.market.units import BP, clock, ratio_half_up, rupees
+from dualloop.market.units import BP, clock, day_of, midnight_us, ratio_half_up, rupees
+from dualloop.strategy.params import Params
 
 SHORT: dict[Why, str] = {
     Why.MISSING_CANDLE: "a candle was missing",
@@ -38,6 +39,11 @@ LEFT: dict[ExitReason, str] = {
 }
 
 
+def sentence(text: str) -> str:
+    """With a capital and a full stop."""
+    return f"{text[0].upper()}{text[1:]}."
+
+
 def count(units: int) -> str:
     """A quantity as people read it: `3,200,000`."""
     return f"{units:,}"
@@ -58,14 +64,14 @@ def change(now: int, before: int) -> str:
     return f"{word} from {count(before)} to {count(now)}{of}"
 
 
-def in_words(row: Decided) -> str:
-    """Why that candle's verdict is what it is, with its own numbers."""
+def in_words(row: Decided, params: Params | None) -> str:
+    """Why that candle's verdict is what it is, with its own numbers; `params` are those it was decided under."""
     name = row.symbol or "the contract"
     match row.reason:
         case Why.MISSING_CANDLE:
             return f"The candle of {'spot' if row.spot is None else name} never came."
         case Why.WINDOW:
-            return "The candle's end is outside the entry window."
+            return f"The candle's end is outside the entry window{'' if params is None else _window(row, params)}."
         case Why.NO_DIRECTION:
             return "There is no direction yet: spot, or a wall of open interest, has not been seen."
         case Why.NO_STRIKE:
@@ -81,7 +87,13 @@ def in_words(row: Decided) -> str:
         case Why.DONE:
             return "The day's trades were used."
         case _:
-            return f"{SHORT[row.reason].capitalize()}."
+            return sentence(SHORT[row.reason])
+
+
+def _window(row: Decided, params: Params) -> str:
+    start_us = midnight_us(day_of(row.start_us))
+    window = span(start_us + params.entry_start_us, start_us + params.entry_end_us)
+    return f" ({clock(row.start_us + params.candle_us)[:5]} is not in {window})"
 
 
 def span(start_us: int, end_us: int) -> str:

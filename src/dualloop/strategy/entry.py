@@ -148,7 +148,7 @@ class Day:
         one that is absent after it may be late and is asked for again.
         """
         hlcv, v3, through = self._sums.get(contract, Sums(0, 0, self.session.open_us - self.session.candle_us))
-        for candle in sorted(candles):
+        for candle in sorted(candles, key=lambda each: each.start_us):
             if through < candle.start_us <= self.candle_us:
                 hlcv += (candle.high + candle.low + candle.close) * candle.volume
                 v3 += 3 * candle.volume

@@ -88,6 +88,8 @@ def levels(w: Watch, params: Params) -> Levels:
 
 def true_on(lv: Levels, ltp: int) -> tuple[ExitReason, ...]:
     """The reasons whose condition holds on this price, first the one that names the exit; () is hold."""
+    if ltp > max(lv):
+        return ()
     return tuple(reason for reason, level in zip(REASONS, lv, strict=True) if ltp <= level)
 
 

@@ -1,0 +1,52 @@
+"""Positions and their orders as text."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dualloop.book.positions import Position
+from dualloop.market.units import rupees
+from dualloop.show.layout import known, option_name, pairs, table
+
+
+def positions(of: Sequence[Position]) -> str:
+    if not of:
+        return "No positions."
+    rows = []
+    for position in of:
+        reason = position.exit_reason
+        rows.append(
+            (
+                position.entry.order_id or position.entry.tag,
+                option_name(position.contract),
+                str(position.entry.filled),
+                rupees(position.entry_price),
+                position.status.value,
+                "" if position.is_open else known(position.exit_price),
+                "" if position.is_open or reason is None else reason.value,
+            )
+        )
+    return table("order|option|units|bought|status|sold|reason", rows, "llrrlrl")
+
+
+def order(of: Mapping[str, Any]) -> str:
+    """The position dictionary with its orders."""
+    names = [name for name in of if name not in ("orders", "exit_order_ids")]
+    rows = [
+        (
+            each["order_id"] or each["tag"],
+            each["side"],
+            str(each["quantity"]),
+            "-" if each["average_price"] is None else f"{each['average_price']:.2f}",
+            each["state"],
+            *(each[time][11:19] if each[time] else "-" for time in ("sent_at", "accepted_at", "filled_at")),
+        )
+        for each in of["orders"]
+    ]
+    orders = table("order|side|units|price|state|sent|accepted|filled", rows, "llrrllll")
+    return "\n\n".join([pairs((name, _value(of[name])) for name in names), orders])
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.2f}" if isinstance(value, float) else "-" if value is None else str(value)

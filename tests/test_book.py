@@ -1,0 +1,679 @@
+"""State is the fold of facts: nothing oversold, nothing forgotten, nothing impossible, and the same after a restart."""
+
+import re
+import types
+import typing
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from dualloop.book import facts as f
+from dualloop.book.book import Book, fold
+from dualloop.book.export import position_dict
+from dualloop.book.orders import NEXT, OVER, Event, IllegalTransition, State
+from dualloop.book.positions import Position, Status
+from dualloop.book.stats import summarise, trade_of
+from dualloop.market.costs import ChargeTable
+from dualloop.market.costs import Leg as CostLeg
+from dualloop.market.instruments import Contract, Right
+from dualloop.market.reasons import Edit, ExitReason, Side, Verdict, Why
+from dualloop.market.units import SECOND_US, midnight_us
+
+MODEST = settings(max_examples=100, deadline=None)
+CHARGES = ChargeTable("zerodha")
+DAY = date(2025, 12, 23)
+OPEN_US = midnight_us(DAY) + 9 * 3600 * SECOND_US
+CONTRACT = Contract(date(2025, 12, 30), 21_750_00, Right.CE)
+SYMBOL = "NIFTY25DEC21750CE"
+LOT = 75
+ENTRY_CARD = f.EntryCard(OPEN_US, 150_00, 148_00 * 3, 3, 3_200_000, 3_400_000)
+
+
+def exit_card(reason: ExitReason = ExitReason.TRAILING_STOP, peak: int = 150_00, low: int = 150_00) -> f.ExitCard:
+    stops = tuple(f.Stop(each, 0, each is reason) for each in list(ExitReason)[:5])
+    return f.ExitCard((reason,), 159_50, OPEN_US, 150_00, peak, low, 1000, 148_00 * 3, 3, 1, 1, OPEN_US, stops)
+
+
+def buy(tag: str = "A", at_us: int = OPEN_US, qty: int = LOT) -> f.OrderIntended:
+    return f.OrderIntended(
+        at_us, tag, tag, f.Leg.ENTRY, CONTRACT, SYMBOL, Side.BUY, qty, 1, None, "tick", ENTRY_CARD
+    )
+
+
+def sell(
+    tag: str = "X", position: str = "A", at_us: int = OPEN_US, qty: int = LOT, card: f.ExitCard | None = None
+) -> f.OrderIntended:
+    return f.OrderIntended(
+        at_us,
+        tag,
+        position,
+        f.Leg.EXIT,
+        CONTRACT,
+        SYMBOL,
+        Side.SELL,
+        qty,
+        1,
+        None,
+        "tick",
+        card or exit_card(),
+    )
+
+
+def accepted(tag: str, order_id: str, at_us: int = OPEN_US) -> f.OrderAccepted:
+    return f.OrderAccepted(at_us, tag, order_id)
+
+
+def filled(tag: str, qty: int, price: int, at_us: int = OPEN_US) -> f.OrderFilled:
+    """All fills so far at one price."""
+    return f.OrderFilled(at_us, tag, qty, qty * price, at_us)
+
+
+STARTED = f.DayStarted(OPEN_US, DAY.isoformat(), "2025-12-30", LOT, OPEN_US, OPEN_US + 3600 * SECOND_US)
+HOLDING: list[f.AnyFact] = [
+    STARTED,
+    buy(),
+    accepted("A", "PAPER_20251223_001"),
+    filled("A", LOT, 150_00),
+    f.StopsSet(OPEN_US, "A", "rules", None, 0, 0, 112_50, 0, 1000),
+]
+CLOSED: list[f.AnyFact] = [*HOLDING, sell(), accepted("X", "PAPER_20251223_002"), filled("X", LOT, 159_50)]
+
+
+def of(*facts: f.AnyFact) -> Book:
+    return fold(facts, CHARGES)
+
+
+def only(book: Book) -> Position:
+    [position] = book.positions.values()
+    return position
+
+
+# --- a round trip ----------------------------------------------------------------------------------------------------
+
+
+def test_a_position_is_what_was_filled_never_what_was_sent() -> None:
+    assert not of(STARTED, buy(), accepted("A", "1")).positions
+    position = only(of(STARTED, buy(), filled("A", 30, 150_00)))
+    assert (position.held, position.status, position.entry_price) == (30, Status.OPEN, 150_00)
+
+
+def test_the_seeds_trade_comes_out_to_the_paisa() -> None:
+    book = of(*CLOSED)
+    position = only(book)
+    assert (position.held, position.status, position.exit_price) == (0, Status.CLOSED, 159_50)
+    assert position.gross == 712_50
+    assert position.exit_reason is ExitReason.TRAILING_STOP
+    assert book.net(position) == 712_50 - CHARGES.of(position.cost_legs()).total
+    assert book.realised(DAY) == book.net(position)
+    assert book.realised(date(2025, 12, 24)) == 0
+
+
+def test_an_open_position_has_no_realised_result() -> None:
+    book = of(*HOLDING, sell(), filled("X", 30, 100_00))
+    assert book.realised(DAY) == 0
+    with pytest.raises(AssertionError):
+        _ = only(book).gross
+
+
+def test_averages_are_rounded_half_up_and_profit_is_exact() -> None:
+    """R32: 74 at 100.00 and one at 100.49 are 100.0065; 38 of 75 one paisa dearer round up."""
+    position = only(of(STARTED, buy(), f.OrderFilled(OPEN_US, "A", 75, 75 * 100_00 + 37, OPEN_US)))
+    assert position.entry_price == 100_00
+    position = only(of(STARTED, buy(), f.OrderFilled(OPEN_US, "A", 75, 75 * 100_00 + 38, OPEN_US)))
+    assert position.entry_price == 100_01
+    sold = f.OrderFilled(OPEN_US, "X", 75, 75 * 110_00 + 1, OPEN_US)
+    position = only(of(STARTED, buy(), f.OrderFilled(OPEN_US, "A", 75, 75 * 100_00 + 38, OPEN_US), sell(), sold))
+    assert position.gross == 75 * 10_00 + 1 - 38
+
+
+def test_a_position_is_found_by_its_entrys_id_its_exits_id_and_either_tag() -> None:
+    """R21."""
+    book = of(*CLOSED)
+    for name in ("PAPER_20251223_001", "PAPER_20251223_002", "A", "X"):
+        assert book.find(name) is only(book)
+    assert book.find("PAPER_20251223_003") is None
+    assert book.find("") is None
+    order = book.order("PAPER_20251223_002")
+    assert order is not None
+    assert order.tag == "X"
+
+
+def test_an_entry_without_a_fill_is_no_position_though_its_order_is_known() -> None:
+    book = of(STARTED, buy(), accepted("A", "1"), f.OrderCancelled(OPEN_US, "A"))
+    assert book.find("1") is None
+    order = book.order("1")
+    assert order is not None
+    assert order.state is State.CANCELLED
+
+
+def test_a_late_fill_after_a_cancel_is_held() -> None:
+    """R15: and left at once by whoever watches; here it must be seen."""
+    book = of(STARTED, buy(), accepted("A", "1"), f.OrderCancelled(OPEN_US, "A"), filled("A", LOT, 150_00))
+    assert [p.held for p in book.open_positions()] == [LOT]
+
+
+def test_what_is_held_is_listed_oldest_first_though_it_was_closed_in_between() -> None:
+    """The oldest is the one that the loops speak of; a late fill does not make it younger."""
+    facts: list[f.AnyFact] = [STARTED, buy("A"), filled("A", 30, 150_00), buy("B"), filled("B", LOT, 150_00)]
+    facts += [sell("X", "A", qty=30), filled("X", 30, 140_00)]
+    assert [position.key for position in of(*facts).open_positions()] == ["B"]
+    assert [position.key for position in of(*facts, filled("A", 31, 150_00)).open_positions()] == ["A", "B"]
+
+
+def test_more_of_an_entry_after_its_exit_opens_the_position_again() -> None:
+    """30 filled, cancelled, sold; then the rest of the entry turns out to have filled too."""
+    facts: list[f.AnyFact] = [STARTED, buy(), filled("A", 30, 150_00), f.OrderCancelled(OPEN_US, "A")]
+    facts += [sell(qty=30), filled("X", 30, 140_00)]
+    assert only(of(*facts)).status is Status.CLOSED
+    again = of(*facts, filled("A", LOT, 150_00))
+    assert (only(again).held, only(again).status) == (45, Status.OPEN)
+    assert again.realised(DAY) == 0
+    done = of(*facts, filled("A", LOT, 150_00), sell("Y", qty=45), filled("Y", 45, 160_00))
+    assert only(done).gross == 30 * -10_00 + 45 * 10_00
+
+
+def test_the_reason_is_that_of_the_exit_order_that_sold_last() -> None:
+    """A first exit that was refused names nothing."""
+    first, second = exit_card(ExitReason.INITIAL_SL), exit_card(ExitReason.MANUAL_EXIT)
+    facts: list[f.AnyFact] = [*HOLDING, sell("X", card=first), f.OrderRefused(OPEN_US, "X", "price band")]
+    assert only(of(*facts)).exit_reason is None
+    facts += [sell("Y", card=second), filled("Y", LOT, 140_00)]
+    assert only(of(*facts)).exit_reason is ExitReason.MANUAL_EXIT
+
+
+def test_extremes_count_the_entry_the_watch_the_exits_card_and_its_price() -> None:
+    """Fine print: `peak_price` includes the exit price; §3: the entry is a peak."""
+    assert (only(of(*HOLDING)).peak, only(of(*HOLDING)).low) == (150_00, 150_00)
+    watched = f.Watched(OPEN_US, "A", 170_00, 145_00, 153_00)
+    position = only(of(*HOLDING, watched))
+    assert (position.peak, position.low, position.trail) == (170_00, 145_00, 153_00)
+    left = [sell(card=exit_card(peak=178_00, low=144_00)), filled("X", LOT, 143_00)]
+    position = only(of(*HOLDING, watched, *left))
+    assert (position.peak, position.low) == (178_00, 143_00)
+
+
+def test_the_entry_is_a_peak_at_its_average_however_it_was_filled() -> None:
+    """§3: `peak` is the highest believed price since entry, entry included: 30 at 100.00, then 45 at 120.00."""
+    first = f.OrderFilled(OPEN_US, "A", 30, 30 * 100_00, OPEN_US)
+    rest = f.OrderFilled(OPEN_US, "A", 75, 30 * 100_00 + 45 * 120_00, OPEN_US)
+    position = only(of(STARTED, buy(), first, rest))
+    assert position.entry_price == 112_00
+    assert position.low <= position.entry_price <= position.peak
+
+
+# --- counts (R12) and numbers (R21) ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "counted"),
+    [
+        ([], 1),
+        ([f.OrderUnknown(OPEN_US, "A", "?")], 1),
+        ([f.OrderUnknown(OPEN_US, "A", "?"), f.OrderAbsent(OPEN_US, "A", 4)], 1),
+        ([f.OrderRefused(OPEN_US, "A", "margin")], 1),
+        ([f.OrderAccepted(OPEN_US, "A", "1"), f.OrderRejected(OPEN_US, "A", "freeze")], 1),
+        ([f.OrderAccepted(OPEN_US, "A", "1"), f.OrderCancelled(OPEN_US, "A")], 1),
+        ([f.OrderNotSent(OPEN_US, "A", "no route")], 0),
+        ([f.OrderNotSent(OPEN_US, "A", "no route"), f.OrderAccepted(OPEN_US, "A", "1")], 1),
+    ],
+    ids=["intent", "unknown", "absent", "refused", "rejected", "unfilled", "never sent", "never sent but surfaced"],
+)
+def test_entries_are_counted_unless_proven_never_sent(outcomes: list[f.AnyFact], counted: int) -> None:
+    book = of(STARTED, buy(), *outcomes)
+    assert book.entries_on(DAY) == counted
+    assert book.orders_on(DAY) == 1
+
+
+def test_exits_are_orders_of_the_day_but_no_entries() -> None:
+    book = of(*CLOSED)
+    assert (book.entries_on(DAY), book.orders_on(DAY)) == (1, 2)
+
+
+def test_a_count_is_of_its_ist_day() -> None:
+    """23:59:59 and 00:00 IST are two days, though one day in UTC."""
+    midnight = midnight_us(date(2025, 12, 24))
+    book = of(buy("A", midnight - 1), buy("B", midnight))
+    assert (book.entries_on(DAY), book.entries_on(date(2025, 12, 24))) == (1, 1)
+
+
+def test_paper_numbers_go_up_from_the_highest_of_the_day_exits_included() -> None:
+    book = of(*CLOSED)
+    assert book.next_paper_number(DAY) == 3
+    assert book.next_paper_number(date(2025, 12, 24)) == 1
+    gap = of(STARTED, buy(), accepted("A", "PAPER_20251223_041"))
+    assert gap.next_paper_number(DAY) == 42
+    assert of(STARTED, buy(), accepted("A", "PAPER_20251223_1000")).next_paper_number(DAY) == 1001
+    assert of(STARTED, buy(), accepted("A", "250123000001")).next_paper_number(DAY) == 1
+
+
+# --- facts that cannot follow ----------------------------------------------------------------------------------------
+
+LATER = OPEN_US + SECOND_US
+
+
+@pytest.mark.parametrize(
+    ("before", "fact"),
+    [
+        pytest.param(HOLDING, f.Resumed(OPEN_US - 1, "test"), id="time goes back"),
+        pytest.param(HOLDING, buy("A"), id="a tag twice"),
+        pytest.param(HOLDING, sell(qty=LOT + 1), id="selling more than is held"),
+        pytest.param([*HOLDING, sell(qty=30)], sell("Y", qty=30), id="a second exit beside a living one"),
+        pytest.param(CLOSED, sell("Y", qty=1), id="selling after all is sold"),
+        pytest.param(HOLDING, msgspec.structs.replace(sell(), side=Side.BUY), id="an exit that buys"),
+        pytest.param(HOLDING, accepted("A", "other"), id="a second id for an order"),
+        pytest.param([*HOLDING, buy("B")], accepted("B", "PAPER_20251223_001"), id="an id of another order"),
+        pytest.param(HOLDING, filled("A", LOT, 150_00), id="the same fill again"),
+        pytest.param([STARTED, buy(), filled("A", 30, 150_00)], filled("A", 29, 160_00), id="fewer fills"),
+        pytest.param(HOLDING, filled("A", LOT + 1, 150_00), id="more than was ordered"),
+        pytest.param(
+            [STARTED, buy(), filled("A", 30, 150_00)],
+            f.OrderFilled(OPEN_US, "A", 31, 30 * 150_00, OPEN_US),
+            id="a fill for nothing",
+        ),
+        pytest.param([STARTED, buy()], filled("A", 0, 150_00), id="a fill of nothing"),
+        pytest.param(HOLDING, f.OrderRefused(OPEN_US, "A", ""), id="a refusal of what filled"),
+        pytest.param(HOLDING, f.OrderNotSent(OPEN_US, "A", ""), id="never sent, and filled"),
+        pytest.param([STARTED, buy(), accepted("A", "1")], f.OrderUnknown(OPEN_US, "A", ""), id="known, then unknown"),
+        pytest.param([STARTED, buy()], f.OrderAbsent(OPEN_US, "A", 4), id="absent before anybody looked"),
+        pytest.param(HOLDING, f.Watched(LATER, "A", 149_99, 140_00, 0), id="a peak that falls"),
+        pytest.param(HOLDING, f.Watched(LATER, "A", 160_00, 150_01, 0), id="a low that rises"),
+        pytest.param(
+            [*HOLDING, f.Watched(OPEN_US, "A", 170_00, 150_00, 153_00)],
+            f.Watched(LATER, "A", 171_00, 150_00, 152_99),
+            id="a trail that falls by itself",
+        ),
+        pytest.param(
+            [*HOLDING, f.StopsSet(OPEN_US, "A", "me", Edit.STOP, 140_00, 2, 140_00, 0, 1000)],
+            f.StopsSet(LATER, "A", "you", Edit.STOP, 130_00, 1, 130_00, 0, 1000),
+            id="an edit of an older version",
+        ),
+        pytest.param([f.Restarted(OPEN_US, 2)], f.Restarted(OPEN_US, 2), id="an epoch twice"),
+        pytest.param([], f.Restarted(OPEN_US, 3), id="an epoch left out"),
+        pytest.param(
+            [f.RunStarted(OPEN_US, f.Mode.PAPER, "", "", "", "zerodha")],
+            f.RunStarted(LATER, f.Mode.LIVE, "", "", "", "zerodha"),
+            id="a journal that changes its mode",
+        ),
+        pytest.param(HOLDING, accepted("nobody", "9"), id="an acceptance of an unknown order"),
+        pytest.param(HOLDING, filled("nobody", 1, 1), id="a fill of an unknown order"),
+        pytest.param(HOLDING, f.OrderCancelled(OPEN_US, "nobody"), id="a cancel of an unknown order"),
+        pytest.param([STARTED, buy()], sell(), id="an exit of what never filled"),
+        pytest.param([STARTED, buy()], f.Watched(OPEN_US, "A", 1, 1, 0), id="watching what never filled"),
+    ],
+)
+def test_a_fact_that_cannot_follow_raises(before: list[f.AnyFact], fact: f.AnyFact) -> None:
+    """A breach is our bug: stopping is better than trading on. What may be raised is written at `Book.apply`."""
+    book = of(*before)
+    with pytest.raises((AssertionError, IllegalTransition)):
+        book.apply(fact)
+
+
+def decided(start_us: int) -> f.Decided:
+    """A candle on which nothing was known."""
+    unknown: dict[str, Any] = dict.fromkeys(
+        ("spot", "call_wall", "put_wall", "direction", "strike", "symbol", "close", "vwap", "oi", "prev_oi")
+    )
+    return f.Decided(
+        OPEN_US, start_us, OPEN_US, expiry="", verdict=Verdict.SKIP, reason=Why.MISSING_CANDLE, **unknown
+    )
+
+
+def test_a_candle_is_decided_on_once() -> None:
+    book = of(STARTED, decided(OPEN_US + 300))
+    with pytest.raises(AssertionError):
+        book.apply(decided(OPEN_US + 300))
+
+
+def test_a_late_fill_that_would_sell_twice_raises() -> None:
+    """The first exit was given up as cancelled, the second sold all; then the first turns out to have sold too."""
+    facts: list[f.AnyFact] = [*HOLDING, sell("X"), f.OrderCancelled(OPEN_US, "X"), sell("Y"), filled("Y", LOT, 140_00)]
+    book = of(*facts)
+    with pytest.raises(AssertionError, match="never sold more"):
+        book.apply(filled("X", 1, 141_00))
+
+
+# --- bars, halts -----------------------------------------------------------------------------------------------------
+
+
+def bar(candle_us: int, oi: int | None = 3_000_000) -> f.BarSeen:
+    return f.BarSeen(OPEN_US, "A", candle_us, 151_00, 149_00 * 3, 3, oi, 141_55, 0)
+
+
+def test_a_bar_moves_vwap_and_oi_of_what_is_held_and_a_bar_without_oi_keeps_the_last() -> None:
+    position = only(of(*HOLDING, bar(OPEN_US + 300), bar(OPEN_US + 600, None)))
+    assert (position.oi, position.bar_us, position.vwap_level) == (3_000_000, OPEN_US + 600, 141_55)
+    assert [each.candle_us for each in position.bars] == [OPEN_US + 300, OPEN_US + 600]
+
+
+def test_bars_after_the_exit_are_kept_and_move_nothing() -> None:
+    position = only(of(*CLOSED, bar(OPEN_US + 300)))
+    assert (position.oi, len(position.bars)) == (3_200_000, 1)
+
+
+def test_a_halt_is_latched_over_days_until_a_person_resumes() -> None:
+    """R19."""
+    book = of(f.Halted(OPEN_US, "network"), f.DayEnded(OPEN_US, DAY.isoformat()), STARTED)
+    assert book.halted == "network"
+    book.apply(f.Resumed(OPEN_US, "me"))
+    assert book.halted is None
+
+
+def test_an_edit_is_kept_with_who_and_what_it_was() -> None:
+    edit = f.StopsSet(OPEN_US, "A", "me", Edit.STOP, 147_00, 1, 147_00, 0, 1000, 112_50, 0, 1000)
+    position = only(of(*HOLDING, edit))
+    assert (position.initial, position.version, position.edits) == (147_00, 1, [edit])
+
+
+# --- what people and scripts read ------------------------------------------------------------------------------------
+
+
+def test_the_seeds_dictionary_of_an_open_and_a_closed_position() -> None:
+    """Design §5: the names are the public face, prices in rupees."""
+    held = position_dict(only(of(*HOLDING)))
+    assert {
+        "order_id": "PAPER_20251223_001",
+        "symbol": SYMBOL,
+        "entry_time": "2025-12-23T09:00:00+05:30",
+        "entry_price": 150.0,
+        "quantity": 75,
+        "stop_loss": 112.5,
+        "vwap_stop": None,
+        "oi_stop": False,
+        "trailing_stop": None,
+        "peak_price": 150.0,
+        "current_status": "OPEN",
+        "exit_price": None,
+        "exit_time": None,
+        "exit_reason": None,
+    }.items() <= held.items()
+    left = position_dict(only(of(*CLOSED)))
+    assert (left["current_status"], left["exit_price"], left["exit_reason"]) == ("CLOSED", 159.5, "trailing_stop")
+    assert left["exit_time"] == "2025-12-23T09:00:00+05:30"
+
+
+def test_a_trades_net_is_its_gross_less_all_charges_exactly() -> None:
+    trade = trade_of(only(of(*CLOSED)), CHARGES, mode="paper", lot=LOT, config_hash="")
+    assert (trade.order_id, trade.exit_order_id) == ("PAPER_20251223_001", "PAPER_20251223_002")
+    assert (trade.lots, trade.quantity, trade.gross) == (1, 75, 712_50)
+    assert trade.net == trade.gross - trade.charges.total
+    assert (trade.mae, trade.mfe) == (0, 712_50)
+
+
+def test_a_summary_adds_up_and_knows_its_worst_fall() -> None:
+    trade = trade_of(only(of(*CLOSED)), CHARGES, mode="paper", lot=LOT, config_hash="")
+    cost = trade.charges.total
+    results = [1000_00, -300_00, -200_00, 400_00]  # net, in paise
+    trades = [trade._replace(gross=net + cost) for net in results]
+    summary = summarise(trades)
+    assert (summary.trades, summary.winners, summary.net) == (4, 2, 900_00)
+    assert (summary.gross - summary.charges, summary.charges) == (900_00, 4 * cost)
+    assert (summary.best, summary.worst, summary.average_net) == (1000_00, -300_00, 225_00)
+    assert summary.max_drawdown == 500_00
+    assert summary.at_touch is None
+    assert summarise([]).average_net is None
+    assert summarise([trade._replace(gross=cost - 1)] * 3).max_drawdown == 3
+
+
+# --- any run of facts ------------------------------------------------------------------------------------------------
+
+MAKES: dict[Event, Callable[[int, str], f.AnyFact]] = {
+    Event.CANCEL: lambda now, tag: f.OrderCancelled(now, tag),
+    Event.REJECT: lambda now, tag: f.OrderRejected(now, tag, "late"),
+    Event.REFUSE: lambda now, tag: f.OrderRefused(now, tag, "no"),
+    Event.NOT_SENT: lambda now, tag: f.OrderNotSent(now, tag, "no route"),
+    Event.LOSE: lambda now, tag: f.OrderUnknown(now, tag, "timed out"),
+    Event.ABSENCE: lambda now, tag: f.OrderAbsent(now, tag, 4),
+}
+
+
+class Told(msgspec.Struct):
+    """What this test itself knows of one order: counted by hand, apart from the book."""
+
+    position: str
+    leg: f.Leg
+    qty: int
+    state: State = State.INTENDED
+    order_id: str | None = None
+    filled: int = 0
+    value: int = 0
+
+
+class AnyRun(RuleBasedStateMachine):
+    """Facts in any order that the world may bring them: late fills, duplicates, orders that surface."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.facts: list[f.AnyFact] = []
+        self.book = Book(CHARGES)
+        self.orders: dict[str, Told] = {}
+        self.now = OPEN_US
+        self.paper_ids: list[str] = []
+        self.opened: list[str] = []
+        """Entries with a fill, in the order of their first one."""
+        self.apply(STARTED)
+
+    def apply(self, fact: f.AnyFact) -> None:
+        self.book.apply(fact)
+        self.facts.append(fact)
+        self.now += 1
+
+    def cannot(self, fact: f.AnyFact) -> None:
+        """The fact raises, on a book of its own: this one goes on."""
+        with pytest.raises((AssertionError, IllegalTransition)):
+            fold(self.facts, CHARGES).apply(fact)
+
+    def move(self, tag: str, event: Event) -> None:
+        self.orders[tag].state = NEXT[self.orders[tag].state][event]
+
+    def bought(self, key: str) -> int:
+        return self.orders[key].filled
+
+    def sold(self, key: str) -> int:
+        return sum(o.filled for o in self.orders.values() if o.position == key and o.leg is f.Leg.EXIT)
+
+    @precondition(lambda self: sum(o.leg is f.Leg.ENTRY for o in self.orders.values()) < 2)
+    @rule(lots=st.integers(1, 3))
+    def intend_an_entry(self, lots: int) -> None:
+        tag = f"E{len(self.orders)}"
+        self.apply(buy(tag, self.now, lots * LOT))
+        self.orders[tag] = Told(tag, f.Leg.ENTRY, lots * LOT)
+
+    @precondition(lambda self: any(o.leg is f.Leg.ENTRY and o.filled for o in self.orders.values()))
+    @rule(data=st.data())
+    def intend_an_exit(self, data: st.DataObject) -> None:
+        keys = [t for t, o in self.orders.items() if o.leg is f.Leg.ENTRY and o.filled]
+        key = data.draw(st.sampled_from(keys))
+        held = self.bought(key) - self.sold(key)
+        alive = any(
+            o.position == key and o.leg is f.Leg.EXIT and not self.book.orders[t].over for t, o in self.orders.items()
+        )
+        tag = f"X{len(self.orders)}"
+        self.cannot(sell(tag, key, self.now, held + 1))
+        if alive or held == 0:
+            self.cannot(sell(tag, key, self.now, 1))
+            return
+        qty = data.draw(st.just(held) | st.integers(1, held))
+        self.apply(sell(tag, key, self.now, qty))
+        self.orders[tag] = Told(key, f.Leg.EXIT, qty)
+
+    @precondition(lambda self: self.orders)
+    @rule(data=st.data())
+    def accept(self, data: st.DataObject) -> None:
+        tag = data.draw(st.sampled_from(sorted(self.orders)))
+        told = self.orders[tag]
+        if Event.ACCEPT not in NEXT[told.state]:
+            return
+        if told.order_id is None:
+            told.order_id = f"PAPER_20251223_{self.book.next_paper_number(DAY):03d}"
+            assert told.order_id not in self.paper_ids
+            self.paper_ids.append(told.order_id)
+        self.apply(accepted(tag, told.order_id, self.now))
+        self.move(tag, Event.ACCEPT)
+        self.cannot(accepted(tag, "another", self.now))
+
+    @precondition(lambda self: self.orders)
+    @rule(data=st.data(), event=st.sampled_from(sorted(MAKES)))
+    def hear(self, data: st.DataObject, event: Event) -> None:
+        tag = data.draw(st.sampled_from(sorted(self.orders)))
+        fact = MAKES[event](self.now, tag)
+        if event not in NEXT[self.orders[tag].state]:
+            self.cannot(fact)
+            return
+        self.apply(fact)
+        self.move(tag, event)
+
+    @precondition(lambda self: any(o.filled < o.qty for o in self.orders.values()))
+    @rule(data=st.data(), price=st.integers(100, 30_000))
+    def fill(self, data: st.DataObject, price: int) -> None:
+        """At any moment of its life, over or not; what would sell more than is held must raise."""
+        tag = data.draw(st.sampled_from(sorted(t for t, o in self.orders.items() if o.filled < o.qty)))
+        told = self.orders[tag]
+        more = data.draw(st.just(told.qty - told.filled) | st.integers(1, told.qty - told.filled))
+        fact = f.OrderFilled(self.now, tag, told.filled + more, told.value + more * price, self.now)
+        event = Event.FULL_FILL if fact.filled == told.qty else Event.PART_FILL
+        oversold = told.leg is f.Leg.EXIT and more > self.bought(told.position) - self.sold(told.position)
+        if event not in NEXT[told.state] or oversold:
+            self.cannot(fact)
+            return
+        self.apply(fact)
+        self.move(tag, event)
+        if told.leg is f.Leg.ENTRY and tag not in self.opened:
+            self.opened.append(tag)
+        told.filled, told.value = fact.filled, fact.value
+        self.cannot(msgspec.structs.replace(fact, at_us=self.now))
+
+    @invariant()
+    def the_book_says_what_was_told(self) -> None:
+        book = self.book
+        assert set(book.orders) == set(self.orders)
+        for tag, told in self.orders.items():
+            order = book.orders[tag]
+            assert (order.state, order.order_id, order.filled, order.value) == (
+                told.state,
+                told.order_id,
+                told.filled,
+                told.value,
+            )
+        assert list(book.positions) == self.opened
+
+    @invariant()
+    def nothing_is_oversold_and_extremes_hold_every_average(self) -> None:
+        for key, position in self.book.positions.items():
+            assert position.held == self.bought(key) - self.sold(key)
+            assert 0 <= position.held <= self.bought(key)
+            assert position.is_open is (position.held > 0)
+            if not position.is_open:
+                assert position.exit_price is not None
+                assert position.low <= position.exit_price <= position.peak
+                proceeds = sum(o.value for o in self.orders.values() if o.position == key and o.leg is f.Leg.EXIT)
+                assert position.gross == proceeds - self.orders[key].value
+
+    @invariant()
+    def what_is_open_live_and_realised_follows_from_the_orders_alone(self) -> None:
+        book = self.book
+        held = [tag for tag in self.opened if self.bought(tag) > self.sold(tag)]
+        assert [position.key for position in book.open_positions()] == held  # oldest first
+        assert {order.tag for order in book.live_orders()} == {t for t, o in self.orders.items() if o.state not in OVER}
+        assert [order.tag for order in book.of_day(DAY)] == list(self.orders)
+        assert sum(self.net(tag) for tag in self.opened if tag not in held) == book.realised(DAY)
+
+    def net(self, key: str) -> int:
+        """Money in less money out less charges of one round trip, from the fills as they were told."""
+        told = [each for each in self.orders.values() if each.position == key and each.filled]
+        sides = {f.Leg.ENTRY: Side.BUY, f.Leg.EXIT: Side.SELL}
+        legs = [CostLeg(sides[each.leg], each.value, DAY) for each in told]
+        return sum(-leg.turnover if leg.side is Side.BUY else leg.turnover for leg in legs) - CHARGES.of(legs).total
+
+    @invariant()
+    def entries_are_counted(self) -> None:
+        entries = [o for o in self.orders.values() if o.leg is f.Leg.ENTRY]
+        assert self.book.entries_on(DAY) == sum(o.state is not State.NOT_SENT for o in entries)
+        assert self.book.orders_on(DAY) == len(self.orders)
+
+    @invariant()
+    def every_order_finds_its_position(self) -> None:
+        for tag, told in self.orders.items():
+            position = self.book.positions.get(told.position)
+            assert self.book.find(tag) is position
+            if told.order_id is not None:
+                assert self.book.find(told.order_id) is position
+
+    def teardown(self) -> None:
+        """Replay equals memory: the facts, written and read again, fold to the same book."""
+        again = fold((f.decode(f.encode(fact)) for fact in self.facts), CHARGES)
+        assert again.orders == self.book.orders
+        assert again.positions == self.book.positions
+        assert again.last_us == self.book.last_us
+
+
+TestAnyRun = AnyRun.TestCase
+TestAnyRun.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+# --- facts as text ---------------------------------------------------------------------------------------------------
+
+INT = st.integers(-(2**63), 2**63 - 1)
+PLAIN: dict[object, st.SearchStrategy[Any]] = {
+    int: INT,
+    str: st.text(max_size=20),
+    bool: st.booleans(),
+    type(None): st.none(),
+    date: st.dates(date(1970, 1, 1)),
+}
+
+
+def values(hint: Any) -> st.SearchStrategy[Any]:
+    """Values of a type as the facts use them: plain ones, enums, unions, tuples, records of these."""
+    if hint in PLAIN:
+        return PLAIN[hint]
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return st.one_of([values(each) for each in arguments])
+    if origin is tuple:
+        return st.lists(values(arguments[0]), max_size=3).map(tuple)
+    if isinstance(hint, type) and issubclass(hint, (msgspec.Struct, Contract)):
+        hints = typing.get_type_hints(hint)
+        return st.builds(hint, **{name: values(each) for name, each in hints.items() if not name.startswith("_")})
+    return st.sampled_from(list(hint))  # an enum
+
+
+@pytest.mark.parametrize("kind", typing.get_args(f.AnyFact), ids=lambda kind: kind.__name__)
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_a_fact_of_every_kind_survives_being_written_and_read(kind: Any, data: st.DataObject) -> None:
+    fact = data.draw(values(kind))
+    body = f.encode(fact)
+    again = f.decode(body)
+    assert again == fact
+    assert type(again) is kind
+    assert f.encode(again) == body
+    assert f.decode(body.decode()) == fact
+
+
+def test_facts_are_frozen_and_their_kinds_all_differ() -> None:
+    kinds = [kind.__name__ for kind in typing.get_args(f.AnyFact)]
+    assert len(set(kinds)) == len(kinds)
+    assert set(kinds) == {kind.__name__ for kind in f.Fact.__subclasses__()}
+    with pytest.raises(AttributeError):
+        buy().qty = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{}", b"[]", b'{"kind":"Nothing","at_us":1}', b'{"kind":"Resumed","at_us":"x","by":"y"}', b'{"kind":"DayEnded"}'],
+)
+def test_what_is_no_fact_is_refused(body: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError):
+        f.decode(body)
+
+
+def test_a_fact_is_one_line_with_its_kind() -> None:
+    text = f.encode(f.Alarm(5, "line one\nline two")).decode()
+    assert re.fullmatch(r'\{"kind":"Alarm".*\}', text)
+    assert "\n" not in text
