@@ -41,9 +41,7 @@ def exit_card(reason: ExitReason = ExitReason.TRAILING_STOP, peak: int = 150_00,
 
 
 def buy(tag: str = "A", at_us: int = OPEN_US, qty: int = LOT) -> f.OrderIntended:
-    return f.OrderIntended(
-        at_us, tag, tag, f.Leg.ENTRY, CONTRACT, SYMBOL, Side.BUY, qty, 1, None, "tick", ENTRY_CARD
-    )
+    return f.OrderIntended(at_us, tag, tag, f.Leg.ENTRY, CONTRACT, SYMBOL, Side.BUY, qty, 1, None, "tick", ENTRY_CARD)
 
 
 def sell(
@@ -319,9 +317,7 @@ def decided(start_us: int) -> f.Decided:
     unknown: dict[str, Any] = dict.fromkeys(
         ("spot", "call_wall", "put_wall", "direction", "strike", "symbol", "close", "vwap", "oi", "prev_oi")
     )
-    return f.Decided(
-        OPEN_US, start_us, OPEN_US, expiry="", verdict=Verdict.SKIP, reason=Why.MISSING_CANDLE, **unknown
-    )
+    return f.Decided(OPEN_US, start_us, OPEN_US, expiry="", verdict=Verdict.SKIP, reason=Why.MISSING_CANDLE, **unknown)
 
 
 def test_a_candle_is_decided_on_once() -> None:
@@ -666,7 +662,14 @@ def test_facts_are_frozen_and_their_kinds_all_differ() -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{}", b"[]", b'{"kind":"Nothing","at_us":1}', b'{"kind":"Resumed","at_us":"x","by":"y"}', b'{"kind":"DayEnded"}'],
+    [
+        b"",
+        b"{}",
+        b"[]",
+        b'{"kind":"Nothing","at_us":1}',
+        b'{"kind":"Resumed","at_us":"x","by":"y"}',
+        b'{"kind":"DayEnded"}',
+    ],
 )
 def test_what_is_no_fact_is_refused(body: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):

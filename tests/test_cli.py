@@ -151,7 +151,8 @@ def test_settings_reach_the_run_and_its_report(ask: Ask, tmp_path: Path, monkeyp
     (trade,) = found["trades"]
     assert trade["quantity"] == 150
     assert trade["trailing_stop"] == 169.1
-    assert "secret-thing" not in (latest(tmp_path) / "config.json").read_text()
+    assert b"secret-thing" not in (latest(tmp_path) / "journal.sqlite").read_bytes()
+    assert "secret-thing" not in "".join(str(fact) for fact in read(latest(tmp_path)))
     assert answer(ask, "report")["trades"][0]["five_minute_check"]["price"] == 160.0
     assert answer(ask, "why", EXIT)["exit"]["levels_computed_again"] is True
 
@@ -315,16 +316,12 @@ def test_why_says_when_the_rules_disagree_with_the_record(
     assert said in json.loads(out)["disagreements"]
 
 
-def test_why_without_the_rules_of_the_run_goes_by_the_recorded_levels(ask: Ask, tmp_path: Path) -> None:
+def test_why_goes_by_the_rules_of_the_run_whatever_holds_today(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal has the run's own configuration: a trade is not judged by rules it was not made under."""
     ask("replay", "data", "--set", "stops.vwap_pct=4")
-    (latest(tmp_path) / "config.json").unlink()
-    code, out, _ = ask("why", EXIT)
-    assert code == 0
-    assert "The rules of this run are not at hand" in words(out)
-    assert "no five-minute check" in ask("report")[1]
-    (tmp_path / "c.toml").write_text("[stops]\nvwap_pct = 4\n")
-    assert "the same levels, the same reasons" in words(ask("why", EXIT, "--config", "c.toml")[1])
-    assert answer(ask, "report", "--config", "c.toml")["trades"][0]["five_minute_check"] is not None
+    monkeypatch.setenv("DUALLOOP_STOPS__VWAP_PCT", "9")
+    assert "the same levels, the same reasons" in words(ask("why", EXIT)[1])
+    assert answer(ask, "report")["trades"][0]["five_minute_check"] is not None
 
 
 @pytest.mark.parametrize(
@@ -478,7 +475,6 @@ def test_the_journal_of_another_mode_is_refused(ask: Ask, tmp_path: Path) -> Non
         journal.append(f.RunStarted(1, f.Mode.PAPER, "x", "x", "x", "zerodha"))
     code, out, _ = ask("replay", "data", "--journal", "paper", "--json")
     assert (code, json.loads(out)["error"]["code"]) == (3, "journal")
-    assert not (tmp_path / "paper" / "config.json").exists()
 
 
 def test_a_journal_that_cannot_be_read_has_failed(ask: Ask, tmp_path: Path) -> None:

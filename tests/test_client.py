@@ -76,17 +76,9 @@ def test_a_journal_that_cannot_be_read_says_so(tmp_path: Path) -> None:
         client.get_order_by_id(ENTRY, tmp_path)
 
 
-def test_a_configuration_is_believed_only_with_the_hash_that_the_journal_names(run: modes.Run) -> None:
-    record = client.open_run(run.folder, {})
-    default, other = load(None, {}), load(None, {}, ["stops.trail_pct=5"])
-    assert client.config_of(record, None, {}) == default
-    assert client.config_of(record, None, {"DUALLOOP_STOPS__TRAIL_PCT": "5"}) is None
-    client.keep_config(run.folder, other)
-    assert client.config_of(record, None, {"DUALLOOP_STOPS__TRAIL_PCT": "5"}) is None
-    client.keep_config(run.folder, default)
-    assert client.config_of(record, None, {"DUALLOOP_STOPS__TRAIL_PCT": "5"}) == default
-    (run.folder / "config.json").write_text("{")
-    assert client.config_of(record, None, {"DUALLOOP_STOPS__TRAIL_PCT": "5"}) is None
+def test_the_configuration_of_a_run_is_in_its_journal(run: modes.Run) -> None:
+    """It is the run's own, whatever file or environment say today."""
+    assert client.config_of(client.open_run(run.folder, {})) == load(None, {})
 
 
 def test_a_script_loads_no_loops() -> None:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualloop.history import files as history_files
 from dualloop.history import BarChain, Data, DataError, DayData
+from dualloop.history import files as history_files
 from dualloop.market.calendar import Calendar
 from dualloop.market.instruments import Contract, ContractTables, Right
 from dualloop.market.quotes import Candle, Quote

@@ -52,7 +52,7 @@ NOTHING = Counts(entries=0, open_positions=0, orders=0, unresolved_entries=0)
         pytest.param(NOTHING._replace(orders=20), False, SEEDS, Why.LIMIT, id="20 orders of 20"),
         pytest.param(NOTHING, True, SEEDS, Why.HALTED, id="halted"),
         pytest.param(NOTHING._replace(entries=1), True, SEEDS, Why.LIMIT, id="limit is named before halted"),
-        pytest.param(NOTHING._replace(realised=-10**9), False, SEEDS, None, id="a daily loss of 0 is off"),
+        pytest.param(NOTHING._replace(realised=-(10**9)), False, SEEDS, None, id="a daily loss of 0 is off"),
         pytest.param(
             NOTHING._replace(realised=-1999_99), False, SEEDS._replace(daily_loss=2000_00), None, id="not lost yet"
         ),
@@ -64,7 +64,9 @@ NOTHING = Counts(entries=0, open_positions=0, orders=0, unresolved_entries=0)
         ),
     ],
 )
-def test_an_entry_is_refused_for_the_first_reason(counts: Counts, halted: bool, params: Params, why: Why | None) -> None:
+def test_an_entry_is_refused_for_the_first_reason(
+    counts: Counts, halted: bool, params: Params, why: Why | None
+) -> None:
     assert refusal(counts, halted, params) is why
 
 

@@ -27,7 +27,7 @@ from dualloop.ports import (
     Unreachable,
 )
 from dualloop.strategy.exit import EditRefused
-from seeds_day import SECOND_STORY, STORY
+from seeds_day import SECOND_STORY, STORY, write_seeds_day
 from worlds import PassingFeed, World, seeds_world
 
 
@@ -399,6 +399,20 @@ def test_without_a_price_the_person_is_paged_and_the_last_price_is_booked_as_suc
     assert all("SELL 75 NIFTY25DEC21750CE by hand" in text for _, text in pages)
     [position] = world.book.positions.values()
     assert (position.exits[0].note, position.exit_price) == ("no_price_at_exit", 15_000)
+
+
+def test_nobody_is_paged_about_what_is_sold(tmp_path: Path) -> None:
+    """On bars, sold at the first close after `exit.start` because the bar before it is missing: no page follows."""
+    write_seeds_day(tmp_path / "data")
+    (tmp_path / "data" / "ltp.csv").unlink()
+    options = tmp_path / "data" / "options.csv"
+    rows = [row for row in options.read_text().splitlines() if not row.startswith("2025-12-23 14:45") or ",PE," in row]
+    options.write_text("\n".join(rows) + "\n")
+    world = World(tmp_path / "data", tmp_path / "run")
+    world.run()
+    [position] = world.book.positions.values()
+    assert (clock(position.closed_us), position.exit_reason) == ("14:55:10", ExitReason.EOD_EXIT)
+    assert not world.told(f.Alarm)
 
 
 def test_an_entry_without_a_price_for_sixty_seconds_is_abandoned_and_counted(tmp_path: Path) -> None:

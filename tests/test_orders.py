@@ -69,14 +69,14 @@ def test_the_table_above_is_the_whole_table() -> None:
 
 
 def test_over_is_what_nothing_more_is_expected_of() -> None:
-    assert OVER == {
+    assert {
         State.FILLED,
         State.CANCELLED,
         State.REJECTED,
         State.REFUSED,
         State.NOT_SENT,
         State.ABSENT,
-    }
+    } == OVER
 
 
 def test_every_state_can_be_reached_from_an_intent() -> None:

@@ -190,7 +190,11 @@ def test_the_oi_level_is_exact(ltp: int, entry: int, oi: int, entry_oi: int, bp:
 
 @MODEST
 @given(
-    st.integers(1, 10**9), st.integers(1, 2_000), st.integers(-(10**8), 10**8), st.integers(1, 10**8), st.integers(1, 10**6)
+    st.integers(1, 10**9),
+    st.integers(1, 2_000),
+    st.integers(-(10**8), 10**8),
+    st.integers(1, 10**8),
+    st.integers(1, 10**6),
 )
 def test_the_loss_level_is_exact(cost: int, qty: int, realised: int, daily_loss: int, ltp: int) -> None:
     """R30: reached when realised net and the open mark together have lost the day's money."""

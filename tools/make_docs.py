@@ -1,6 +1,6 @@
 """Write the parts of the manual that the code itself knows: the order diagram and the worked day.
 
-    python tools/make_docs.py          # rewrites docs/*.md in place
+python tools/make_docs.py          # rewrites docs/*.md in place
 """
 
 from pathlib import Path
@@ -12,9 +12,15 @@ from dualloop.strategy.params import Params
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 _PRICES = (
-    "09:31:15 152.00,09:32:30 158.00,09:33:45 163.00,09:34:10 165.00,09:36:20 170.00,"
-    "09:38:45 175.00,09:41:10 178.00,09:47:23 159.50"
-).split(",")
+    ("09:31:15", "152.00"),
+    ("09:32:30", "158.00"),
+    ("09:33:45", "163.00"),
+    ("09:34:10", "165.00"),
+    ("09:36:20", "170.00"),
+    ("09:38:45", "175.00"),
+    ("09:41:10", "178.00"),
+    ("09:47:23", "159.50"),
+)
 
 
 def worked_day() -> str:
@@ -22,8 +28,7 @@ def worked_day() -> str:
     params, entry = Params(), paise("150.00")
     watch = stops.watch(entry, 0, 0, 1, params)
     lines = ["| Time | Price | Peak | Initial stop | Trailing stop | |", "|---|---|---|---|---|---|"]
-    for line in _PRICES:
-        at, price = line.split()
+    for at, price in _PRICES:
         watch = stops.see(watch, paise(price), params)
         reasons = stops.leaves(watch, paise(price), clock_us(at), params.exit_start_us, params)
         trail = rupees(watch.trail) if watch.trail else "not armed"

@@ -25,7 +25,6 @@ from dualloop.problems import (
     explained,
     need,
     need_writable,
-    refused_journal,
 )
 from dualloop.show import console
 
@@ -188,7 +187,6 @@ def order(order_id: OrderId, journal: JournalDir = None, as_json: AsJson = False
 def why(
     what: Annotated[str, typer.Argument(metavar="ID|TIME", help="An order id or tag, or a candle: 10:35.")],
     journal: JournalDir = None,
-    config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell why it bought, sold or waited.
@@ -202,7 +200,8 @@ def why(
     from dualloop.show import why as show
 
     record = client.open_run(journal, os.environ)
-    params = _params_of(record, config)
+    known = client.config_of(record)
+    params = None if known is None else known.params()
     if ":" in what:
         candle, candle_us = _candle(record, what, params)
         console.answer(documents.candle(candle), show.candle(candle, candle_us), as_json=as_json)
@@ -218,7 +217,6 @@ def why(
 def report(
     journal: JournalDir = None,
     csv: Annotated[Path | None, typer.Option("--csv", metavar="CSV", help="Write the trades there.")] = None,
-    config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Report on a run: trades, costs, reasons.
@@ -233,8 +231,7 @@ def report(
     from dualloop.show import report as show
 
     record = client.open_run(journal, os.environ)
-    need(config, "configuration file", "check the path")
-    started, known = record.book.run, client.config_of(record, config, os.environ)
+    started, known = record.book.run, client.config_of(record)
     if started is None:
         raise Problem(NOT_FOUND, "not_found", str(record.folder), "nothing is recorded yet", "wait, or replay again")
     charges = ChargeTable(started.charges, known.tables_folder() if known else None)
@@ -263,18 +260,13 @@ def _prepared(data: Path, config: Path | None, sets: Sequence[str] | None, outpu
 def _replayed(
     data: Path, config: "Config", *, first: date | None, last: date | None, journal_folder: Path | None, seed: int
 ) -> "modes.Run":
-    from dualloop import client, modes
-    from dualloop.journal import AlreadyRunning, JournalDead, JournalError, latest_run, state_root
+    from dualloop import modes
 
     def on_day(day: "DayData", book: "Book") -> None:
-        folder = journal_folder or latest_run(state_root(os.environ))
-        mine = journal_folder or (folder and book.run and folder.name.endswith(book.run.input_hash))
-        if folder and mine and len(book.days_ended) == 1:
-            client.keep_config(folder, config)  # now already: the run may be stopped before its end
         console.progress(f"replayed {day.day}, trades so far: {len(book.positions)}")
 
     try:
-        run = modes.replay(
+        return modes.replay(
             data,
             config,
             first=first,
@@ -284,14 +276,8 @@ def _replayed(
             environ=os.environ,
             on_day=on_day,
         )
-    except (AlreadyRunning, JournalDead):
-        raise
-    except JournalError as error:
-        raise refused_journal(error) from error
     finally:
         console.progress("")
-    client.keep_config(run.folder, config)
-    return run
 
 
 def _write(decisions: Path | None, rows: "Sequence[Decided]", trades: Path | None, done: "Sequence[Trade]") -> None:
@@ -302,15 +288,6 @@ def _write(decisions: Path | None, rows: "Sequence[Decided]", trades: Path | Non
         write_csv(decisions, DECISION_COLUMNS, map(decision_row, rows))
     if trades is not None:
         write_csv(trades, TRADE_COLUMNS, map(trade_row, done))
-
-
-def _params_of(record: "Record", config: Path | None) -> "Params | None":
-    """The rules that the run was made under; None when they are not at hand."""
-    from dualloop.client import config_of
-
-    need(config, "configuration file", "check the path")
-    known = config_of(record, config, os.environ)
-    return None if known is None else known.params()
 
 
 def _candle(record: "Record", text: str, params: "Params | None") -> "tuple[Candle, int]":

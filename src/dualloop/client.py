@@ -1,24 +1,16 @@
-"""What a person's own script calls. It reads a run's journal read-only and never disturbs its writer.
-
-A journal names the configuration of its run by hash only. The configuration itself lies beside it, and is believed
-only while it has that hash: a report must not judge a trade by rules that it was not made under.
-"""
+"""What a person's own script calls. It reads a run's journal read-only and never disturbs its writer."""
 
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
 from dualloop.book.book import Book, fold
 from dualloop.book.export import position_dict
 from dualloop.book.facts import AnyFact
 from dualloop.book.positions import Order, Position
-from dualloop.config import Config, load
+from dualloop.config import Config
 from dualloop.journal import FILE, latest_run, read, state_root
-
-_CONFIG = "config.json"
 
 
 class NotFound(LookupError):
@@ -87,35 +79,7 @@ def find_position(record: Record, order_id: str) -> Position:
     return position
 
 
-# -- the configuration of a run ----------------------------------------------------------------
-
-
-def keep_config(folder: Path, config: Config) -> None:
-    """Lay the configuration beside the journal, without the notification URLs. Raises `OSError`."""
-    document = msgspec.to_builtins(config)
-    del document["notify"]
-    new = folder / f".{_CONFIG}.{os.getpid()}"
-    new.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
-    new.replace(folder / _CONFIG)
-
-
-def config_of(record: Record, path: Path | None, environ: Mapping[str, str]) -> Config | None:
-    """The configuration that the run was made under: the one beside its journal, else what `path` and environment say.
-
-    None when neither has the hash that the journal names. Raises `ConfigError` for a faulty file or environment.
-    """
+def config_of(record: Record) -> Config | None:
+    """The configuration that the run was made under, as its journal has it; None where it has none."""
     run = record.book.run
-    if run is None:
-        return None
-    kept = _kept(record.folder)
-    if kept is not None and kept.digest() == run.config_hash:
-        return kept
-    said = load(path, environ)
-    return said if said.digest() == run.config_hash else None
-
-
-def _kept(folder: Path) -> Config | None:
-    try:
-        return msgspec.json.decode((folder / _CONFIG).read_bytes(), type=Config)
-    except (OSError, ValueError):
-        return None
+    return Config.restored(run.config) if run is not None and run.config else None

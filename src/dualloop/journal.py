@@ -37,6 +37,10 @@ class AlreadyRunning(JournalError):
     """Another process is writing to this journal."""
 
 
+class OtherMode(JournalError):
+    """The journal belongs to another mode: a journal never changes its mode."""
+
+
 class JournalDead(JournalError):
     """A commit failed: nothing may be acted on any more. Never retried: a failed fsync loses what it lost."""
 

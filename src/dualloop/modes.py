@@ -1,4 +1,4 @@
-"""The only file that knows the modes: it wires everything, and alone decides where a run's state lives."""
+"""The only file that knows the modes: it wires everything to everything."""
 
 import asyncio
 import hashlib
@@ -19,7 +19,7 @@ from dualloop.config import Config, ConfigError
 from dualloop.engine.desk import Desk
 from dualloop.engine.session import Session
 from dualloop.history import Data, DataError, DayData
-from dualloop.journal import Journal, JournalError, read, set_aside, state_root, write_csv
+from dualloop.journal import Journal, JournalError, OtherMode, read, set_aside, state_root, write_csv
 from dualloop.market.calendar import Calendar
 from dualloop.market.costs import ChargeTable
 from dualloop.market.instruments import ContractTables
@@ -45,7 +45,7 @@ class Market:
     @staticmethod
     def of(config: Config) -> "Market":
         """Raises `TableError` when a table cannot be used."""
-        folder = Path(config.market.tables) if config.market.tables else None
+        folder = config.tables_folder()
         return Market(Calendar(folder), ContractTables(folder), ChargeTable(config.charge_broker(), folder))
 
 
@@ -107,7 +107,7 @@ def _clear(folder: Path, input_hash: str) -> None:
         return
     run = next((fact for fact in facts if isinstance(fact, f.RunStarted)), None)
     if run is not None and run.mode is not f.Mode.REPLAY:
-        raise JournalError(f"{folder} holds a {run.mode.value} journal; give another --journal")
+        raise OtherMode(f"{folder} holds a {run.mode.value} journal; give another --journal")
     if run is not None and (run.input_hash != input_hash or any(isinstance(fact, f.RunEnded) for fact in facts)):
         set_aside(folder)
 
@@ -206,7 +206,14 @@ def _replay_day(data: DayData, config: Config, journal: Journal, book: Book, inp
     start_us = book.last_us if under_way else data.session.open_us - _BEFORE_OPEN_US
     if book.run is None:
         run = f.RunStarted(
-            start_us, f.Mode.REPLAY, data_name(data), input_hash, config.digest(), config.charge_broker(), seed
+            start_us,
+            f.Mode.REPLAY,
+            data_name(data),
+            input_hash,
+            config.digest(),
+            config.charge_broker(),
+            seed,
+            config.stored(),
         )
         _record(journal, book, run)
     elif under_way:

@@ -64,7 +64,7 @@ def explained(error: BaseException) -> Problem:
     from dualloop.client import NotFound
     from dualloop.config import ConfigError
     from dualloop.history import DataError
-    from dualloop.journal import AlreadyRunning, JournalError
+    from dualloop.journal import AlreadyRunning, JournalError, OtherMode
     from dualloop.market.dated import TableError
     from dualloop.ports import BrokerError
 
@@ -86,10 +86,12 @@ def explained(error: BaseException) -> Problem:
             return Problem(USAGE, "table", where, what, "correct the table, or leave it out for the shipped one")
         case AlreadyRunning():
             return _journal(REFUSED, "already_running", error)
+        case OtherMode():
+            return _journal(REFUSED, "journal", error)
         case JournalError():
             return _journal(FAILED, "journal", error)
         case BrokerError():
-            return Problem(BROKER, "broker", type(error).__name__, str(error), "dualloop doctor tells more")
+            return Problem(BROKER, "broker", type(error).__name__, str(error))
         case OSError():
             return Problem(FAILED, "system", str(error.filename or ""), error.strerror or str(error))
         case _:
@@ -103,11 +105,6 @@ def _usage(error: BaseException) -> Problem:
     command = context.command_path if context is not None else "dualloop"
     message = str(getattr(error, "format_message", error.__str__)())
     return Problem(USAGE, "usage", command, message.rstrip("."), f"see {command} --help")
-
-
-def refused_journal(error: Exception) -> Problem:
-    """A journal that this command may not write to: another mode's, or no journal of ours at all."""
-    return _journal(REFUSED, "journal", error)
 
 
 def _journal(exit_code: int, code: str, error: Exception) -> Problem:

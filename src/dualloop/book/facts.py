@@ -86,6 +86,8 @@ class RunStarted(Fact, frozen=True):
     charges: str
     """Whose brokerage is charged: `zerodha` or `angelone`."""
     seed: int = 0
+    config: str = ""
+    """The whole configuration but its notification URLs, so that the record can be judged by its own rules."""
 
 
 class Restarted(Fact, frozen=True):

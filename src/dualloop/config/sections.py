@@ -160,6 +160,17 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The folder of the user's own dated tables; None when only the shipped ones are used."""
         return Path(os.path.expanduser(self.market.tables)) if self.market.tables else None
 
+    def stored(self) -> str:
+        """The configuration as one line of JSON for a journal, without the notification URLs: they are secrets."""
+        document = msgspec.to_builtins(self)
+        del document["notify"]
+        return msgspec.json.encode(document, order="sorted").decode()
+
+    @staticmethod
+    def restored(text: str) -> "Config":
+        """The configuration of such a line. Raises `msgspec.MsgspecError` or `ConfigError` for anything else."""
+        return msgspec.json.decode(text, type=Config)
+
     def digest(self) -> str:
         """12 hex digits that change with anything that can change a decision or a fill, and with nothing else.
 

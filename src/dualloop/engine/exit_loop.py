@@ -90,6 +90,8 @@ class Watcher:
         try:
             while self._position.is_open:
                 tick = await self._next()
+                if not self._position.is_open:
+                    return
                 if tick is not None:
                     self._hear(tick)
                 self._keep_time()
