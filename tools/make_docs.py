@@ -3,6 +3,11 @@
 python tools/make_docs.py          # rewrites docs/*.md in place
 """
 
+import os
+import subprocess
+import sys
+import tempfile
+from functools import cache, partial
 from pathlib import Path
 
 from dualloop.book.orders import diagram
@@ -10,7 +15,8 @@ from dualloop.market.units import clock_us, paise, rupees
 from dualloop.strategy import exit as stops
 from dualloop.strategy.params import Params
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLE_DAY = "src/dualloop/sample_day"
 _PRICES = (
     ("09:31:15", "152.00"),
     ("09:32:30", "158.00"),
@@ -43,7 +49,31 @@ def order_diagram() -> str:
     return f"```mermaid\n{diagram()}\n```"
 
 
-BLOCKS = {"strategy.md": {"worked-day": worked_day}, "architecture.md": {"orders": order_diagram}}
+@cache
+def session() -> dict[str, str]:
+    """What the commands print, one after the other, for somebody whose state lies in the usual place."""
+    exit_id = "PAPER_20261118_002"
+    with tempfile.TemporaryDirectory() as home:
+        state = {**os.environ, "XDG_STATE_HOME": home, "COLUMNS": "80"}
+
+        def said(*command: str) -> str:
+            args = [sys.executable, "-m", "dualloop", *command]
+            done = subprocess.run(args, cwd=ROOT, env=state, capture_output=True, text=True, check=True)  # noqa: S603
+            output = done.stdout.replace(str(Path(home).resolve()), "~/.local/state").replace(home, "~/.local/state")
+            return f"```console\n$ dualloop {' '.join(command)}\n{output.strip()}\n```"
+
+        return {
+            "demo": said("replay", SAMPLE_DAY),
+            "why": said("why", exit_id),
+            "report": said("report"),
+        }
+
+
+BLOCKS = {
+    "README.md": {name: partial(lambda name: session()[name], name) for name in ("demo", "why", "report")},
+    "docs/strategy.md": {"worked-day": worked_day},
+    "docs/architecture.md": {"orders": order_diagram},
+}
 
 
 def with_blocks(name: str, text: str) -> str:
@@ -58,7 +88,7 @@ def with_blocks(name: str, text: str) -> str:
 
 def main() -> None:
     for name in BLOCKS:
-        page = DOCS / name
+        page = ROOT / name
         page.write_text(with_blocks(name, page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
