@@ -37,8 +37,8 @@ types: $(DEV)/.installed ## mypy, strict
 arch: $(DEV)/.installed ## the arrows between the rooms (.importlinter)
 	@$(DEV)/bin/lint-imports --no-logo
 
-sim: $(DEV)/.installed ## the simulation smoke: what a seed must replay exactly
-	@$(DEV)/bin/python -m pytest -q tests -k "seed or determin"
+sim: $(DEV)/.installed ## the simulation smoke: generated days under many seeds
+	@$(DEV)/bin/python tools/sim_smoke.py
 
 bench: $(DEV)/.installed ## the benchmarks
 	@$(DEV)/bin/python benchmarks/run.py
