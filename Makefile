@@ -32,7 +32,7 @@ lint: $(DEV)/.installed ## ruff: rules and format
 	@$(DEV)/bin/ruff format --check .
 
 types: $(DEV)/.installed ## mypy, strict
-	@$(DEV)/bin/mypy $(wildcard src tests benchmarks)
+	@$(DEV)/bin/mypy $(wildcard src tests benchmarks tools)
 
 arch: $(DEV)/.installed ## the arrows between the rooms (.importlinter)
 	@$(DEV)/bin/lint-imports --no-logo

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
@@ -69,7 +70,7 @@ def session() -> dict[str, str]:
         }
 
 
-BLOCKS = {
+BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
     "README.md": {name: partial(lambda name: session()[name], name) for name in ("demo", "why", "report")},
     "docs/strategy.md": {"worked-day": worked_day},
     "docs/architecture.md": {"orders": order_diagram},

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from dualloop import modes
 from dualloop.book.export import trade_row
+from dualloop.book.stats import Trade
 from dualloop.config import load
 from dualloop.research import backtest
 
@@ -26,7 +27,7 @@ _SEEDS = (0, 1, 2, 3)
 _BUT = ("mode", "config_hash")
 
 
-def shown(trades: list[modes.Trade]) -> list[dict[str, str]]:
+def shown(trades: list[Trade]) -> list[dict[str, str]]:
     return [{key: value for key, value in trade_row(trade).items() if key not in _BUT} for trade in trades]
 
 
