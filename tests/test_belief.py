@@ -16,7 +16,8 @@ SECOND_OVER = "a second passes"
 
 def told(story: Sequence[int | str], first: int = 100_00) -> tuple[list[int], Belief]:
     """The believed prices of a story of prices, 100 ms apart, and the belief at its end."""
-    belief, believed, now = Belief(first), [], 0
+    belief, now = Belief(first), 0
+    believed: list[int] = []
     for said in story:
         now += 100_000
         if isinstance(said, str):

@@ -191,7 +191,7 @@ def test_extremes_count_the_entry_the_watch_the_exits_card_and_its_price() -> No
     watched = f.Watched(OPEN_US, "A", 170_00, 145_00, 153_00)
     position = only(of(*HOLDING, watched))
     assert (position.peak, position.low, position.trail) == (170_00, 145_00, 153_00)
-    left = [sell(card=exit_card(peak=178_00, low=144_00)), filled("X", LOT, 143_00)]
+    left: list[f.AnyFact] = [sell(card=exit_card(peak=178_00, low=144_00)), filled("X", LOT, 143_00)]
     position = only(of(*HOLDING, watched, *left))
     assert (position.peak, position.low) == (178_00, 143_00)
 
@@ -419,7 +419,7 @@ def test_a_summary_adds_up_and_knows_its_worst_fall() -> None:
 # --- any run of facts ------------------------------------------------------------------------------------------------
 
 MAKES: dict[Event, Callable[[int, str], f.AnyFact]] = {
-    Event.CANCEL: lambda now, tag: f.OrderCancelled(now, tag),
+    Event.CANCEL: f.OrderCancelled,
     Event.REJECT: lambda now, tag: f.OrderRejected(now, tag, "late"),
     Event.REFUSE: lambda now, tag: f.OrderRefused(now, tag, "no"),
     Event.NOT_SENT: lambda now, tag: f.OrderNotSent(now, tag, "no route"),

@@ -1,6 +1,7 @@
 """Trading days and hours are dated facts; a user's folder replaces any table, and a faulty table names its file."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ def test_candles_are_stamped_by_their_start_and_follow_each_other() -> None:
     """R3: a five-minute grid from 09:15; the last candle ends with the session."""
     session = CALENDAR.session(date(2026, 9, 1))
     starts = list(session.candles())
-    assert {late - early for early, late in zip(starts, starts[1:], strict=False)} == {5 * MINUTE_US}
+    assert {late - early for early, late in pairwise(starts)} == {5 * MINUTE_US}
     assert starts[-1] + session.candle_us == session.close_us
 
 

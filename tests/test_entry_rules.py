@@ -1,4 +1,4 @@
-"""A finished candle becomes enter or wait, with the first reason that applies; VWAP lacks nothing; OI is five minutes old."""
+"""A finished candle becomes enter or wait, for the first reason that applies; VWAP lacks nothing; OI is of its time."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date

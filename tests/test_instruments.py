@@ -1,4 +1,4 @@
-"""What is listed decides: strikes around spot, the trading strike, symbols, lots by expiry, the day's nearest expiry."""
+"""What is listed decides: strikes around spot, the trading strike, symbols, lots by expiry, the nearest expiry."""
 
 import csv
 from datetime import date, timedelta
@@ -184,7 +184,7 @@ def test_beyond_the_table_the_months_last_tuesday_is_the_monthly_expiry(expiry: 
 
 @pytest.mark.parametrize(("expiry", "monthly"), [("2020-12-24", False), ("2020-12-31", True), ("2019-02-14", False)])
 def test_before_the_table_too_a_months_last_expiry_is_the_monthly_one(expiry: str, monthly: bool) -> None:
-    """Thursdays then: an expiry in the data is an expiry, and its symbol has the month's form only if it is the last."""
+    """Thursdays then: an expiry in the data is an expiry, and only the last has the month's form of symbol."""
     assert TABLES.is_monthly(date.fromisoformat(expiry)) is monthly
 
 

@@ -327,7 +327,9 @@ def one_sentence(error: BaseException, folder: Path) -> None:
     assert "Traceback" not in str(error)
 
 
-@pytest.mark.parametrize("garbage", [b"this is no database, but long enough to look at\n" * 100, b"SQLite format 3\x00" * 9])
+@pytest.mark.parametrize(
+    "garbage", [b"this is no database, but long enough to look at\n" * 100, b"SQLite format 3\x00" * 9]
+)
 def test_a_garbage_file_is_refused_by_writer_and_reader(tmp_path: Path, garbage: bytes) -> None:
     (tmp_path / FILE).write_bytes(garbage)
     with pytest.raises(JournalError) as caught:

@@ -159,7 +159,7 @@ def test_an_entry_looked_for_and_absent_is_counted() -> None:
 
 
 def test_yesterdays_trade_is_not_todays() -> None:
-    facts = [entry("A", OPEN_US - 24 * 3600 * SECOND_US), f.OrderRefused(OPEN_US, "A", "margin")]
+    facts: list[f.AnyFact] = [entry("A", OPEN_US - 24 * 3600 * SECOND_US), f.OrderRefused(OPEN_US, "A", "margin")]
     assert isinstance(after(*facts), Approved)
 
 

@@ -1,7 +1,7 @@
 """The two loops do not die together, and nothing delays an exit."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from dualloop.config import load
 from dualloop.engine.operator_loop import EditStop, Exit, Halt, NotFound, Resume
 from dualloop.market.instruments import Contract
 from dualloop.market.quotes import Candle, Quote, Tick
-from dualloop.market.reasons import Edit, ExitReason, Why
+from dualloop.market.reasons import Edit, ExitReason, Side, Why
 from dualloop.market.units import clock
 from dualloop.ports import (
     Broker,
@@ -22,6 +22,7 @@ from dualloop.ports import (
     OrderRequest,
     OrderStatus,
     Refused,
+    Reports,
     Ticks,
     Unknown,
     Unreachable,
@@ -187,7 +188,7 @@ class SpyingBroker:
     async def orders(self) -> Sequence[OrderReport]:
         return await self.inner.orders()
 
-    def reports(self):  # type: ignore[no-untyped-def]
+    def reports(self) -> AsyncIterator[OrderReport]:
         return self.inner.reports()
 
 
@@ -269,6 +270,75 @@ def test_a_lost_exit_is_sent_anew_only_after_it_was_proven_absent(tmp_path: Path
     assert absent.reads >= 4
     [position] = world.book.positions.values()
     assert position.sold == 75
+
+
+class HangingBroker(SpyingBroker):
+    """Takes the order of some side and never answers."""
+
+    def __init__(self, inner: Broker, world: World, side: Side) -> None:
+        super().__init__(inner, world)
+        self.side = side
+
+    async def place(self, order: OrderRequest) -> str:
+        order_id = await super().place(order)
+        if order.side is self.side:
+            await asyncio.sleep(100_000)
+        return order_id
+
+
+@pytest.mark.parametrize("side", [Side.BUY, Side.SELL])
+def test_a_broker_that_never_answers_is_not_waited_for(tmp_path: Path, side: Side) -> None:
+    """After five seconds the outcome is unknown; the order is found in the book, and nothing is sent twice."""
+    world = seeds_world(tmp_path, STORY)
+    brokers: list[HangingBroker] = []
+
+    def hang(inner: Broker) -> Broker:
+        brokers.append(HangingBroker(inner, world, side))
+        return brokers[0]
+
+    world.run(broker=hang)
+    assert [order.side for order in brokers[0].sent] == [Side.BUY, Side.SELL]
+    [position] = world.book.positions.values()
+    assert (position.exit_price, position.exit_reason) == (15_950, ExitReason.TRAILING_STOP)
+
+
+class LateFillBroker(SpyingBroker):
+    """Accepts the entry, refuses its cancel, and reports its fill only in the afternoon."""
+
+    def __init__(self, inner: Broker, world: World, at: str) -> None:
+        super().__init__(inner, world)
+        self.at = at
+        self.told = Reports()
+
+    async def place(self, order: OrderRequest) -> str:
+        if order.side is Side.SELL:
+            return await super().place(order)
+        self.sent.append(order)
+        loop = asyncio.get_running_loop()
+        report = OrderReport(order.tag, "LATE1", OrderStatus.COMPLETE, 75, 75 * 15_000, self.world.at(self.at))
+        loop.call_later((self.world.at(self.at) - order.at_us) / 1e6, self.told.put, report)
+        loop.create_task(self._pass_on())  # noqa: RUF006 - it ends with the loop
+        return "LATE1"
+
+    async def _pass_on(self) -> None:
+        async for report in self.inner.reports():
+            self.told.put(report)
+
+    async def cancel(self, order_id: str) -> None:
+        raise Refused("too late")
+
+    def reports(self) -> Reports:
+        return self.told
+
+
+def test_a_fill_after_the_days_exit_has_begun_is_left_at_once(tmp_path: Path) -> None:
+    """A position that appears at 14:55 is sold at 14:55, not at the next candle or stop (R15)."""
+    world = seeds_world(tmp_path, every_second("09:30:10", "14:59:00", "150.00"))
+    world.run(broker=lambda inner: LateFillBroker(inner, world, "14:55:00"))
+    [position] = world.book.positions.values()
+    assert [clock(order.intended_us) for order in position.exits] == ["14:55:00"]
+    assert position.exit_reason is ExitReason.EOD_EXIT
+    assert not position.is_open
 
 
 def test_a_dead_session_pages(tmp_path: Path) -> None:

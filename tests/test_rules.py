@@ -1,4 +1,4 @@
-"""The scalar rules are exact rational arithmetic on integers, and 204 days of the strategy's authors agree with them."""
+"""The scalar rules are exact rational arithmetic on integers, and agree with 204 days of the strategy's authors."""
 
 import csv
 from datetime import date

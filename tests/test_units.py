@@ -103,8 +103,8 @@ def test_more_than_two_decimals_are_rounded_half_up(text: str, value: int) -> No
         "-+5",
         "++5",
         "१२३",
-        "１２.５",
-        "1.٥",
+        "\uff11\uff12.\uff15",  # full width
+        "1.\u0665",  # Arabic-Indic
         "²",
         "½",
         "₹5",

@@ -62,14 +62,16 @@ def test_a_day_of_one_second_sleeps_costs_what_its_wake_ups_cost() -> None:
     assert loop.asked < 10 * 86_400
 
 
-def test_a_sleep_of_years_is_exact() -> None:
+def test_now_is_exact_after_a_month_too() -> None:
+    """Asyncio itself never waits for more than a day at once."""
+
     async def main(loop: VirtualLoop) -> int:
-        for _ in range(5):
-            await asyncio.sleep(366 * 86_400)
+        for _ in range(10):
+            await asyncio.sleep(3 * 86_400)
             await asyncio.sleep(0.000001)
         return loop.now_us()
 
-    assert run(main) == START_US + 5 * 366 * DAY_US + 5
+    assert run(main) == START_US + 30 * DAY_US + 10
 
 
 @MODEST
@@ -165,7 +167,7 @@ async def tie(loop: VirtualLoop) -> list[str]:
 def test_equal_deadlines_run_in_different_orders_for_different_seeds() -> None:
     orders = {tuple(run(tie, seed=seed)) for seed in range(20)}
     assert len(orders) > 15
-    assert {order[0] for order in orders} >= set("abdh") or len({order[0] for order in orders}) > 4
+    assert len({order[0] for order in orders}) > 4
     assert all(sorted(order) == list("abcdefgh") for order in orders)
 
 
@@ -230,19 +232,29 @@ def test_a_task_woken_by_a_price_is_done_before_the_timers_of_that_instant() -> 
         assert run(main, seed=seed) == ["left at 142", "candle"]
 
 
-def test_prices_of_one_instant_keep_their_order() -> None:
-    async def main(loop: VirtualLoop) -> list[int]:
-        seen: list[int] = []
-        for price in range(50):
-            loop.first_at(START_US + SECOND_US, seen.append, price)
-        await asyncio.sleep(2)
-        return seen
+def test_prices_of_one_instant_that_schedule_each_other_all_come_before_its_timers() -> None:
+    """A source gives one price after the other; several may carry the same time."""
 
-    assert run(main) == list(range(50))
+    async def main(loop: VirtualLoop) -> list[object]:
+        log: list[object] = []
+
+        def deliver(price: int) -> None:
+            log.append(price)
+            if price < 20:
+                loop.first_at(START_US + SECOND_US, deliver, price + 1)
+
+        loop.call_at(1, log.append, "timer")
+        loop.first_at(START_US + SECOND_US, deliver, 1)
+        loop.call_at(1, log.append, "timer")
+        await asyncio.sleep(2)
+        return log
+
+    for seed in range(20):
+        assert run(main, seed=seed) == [*range(1, 21), "timer", "timer"]
 
 
 def test_prices_come_first_at_each_of_ten_thousand_instants() -> None:
-    """Whatever the tie drawn for the timer: not once in ten thousand does it cut in before what follows from a price."""
+    """Whatever the tie drawn for the timer: not once does it cut in before what follows from a price."""
 
     async def main(loop: VirtualLoop) -> list[int]:
         done: set[int] = set()

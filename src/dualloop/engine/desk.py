@@ -18,7 +18,7 @@ from dualloop.engine.limits import Approved
 from dualloop.journal import Journal
 from dualloop.market.instruments import Contract, Master
 from dualloop.market.reasons import Edit, Side
-from dualloop.market.units import SECOND_US, rupees
+from dualloop.market.units import SECOND_US, midnight_us, rupees
 from dualloop.ports import (
     Broker,
     BrokerError,
@@ -32,6 +32,8 @@ from dualloop.ports import (
 from dualloop.strategy import exit as stops
 from dualloop.strategy.params import Params
 
+_SEND_TIMEOUT_S = 5.0
+"""A broker that has not answered by then has not answered: the outcome is unknown."""
 _EXIT_TRIES = 3
 _RETRY_S = (0.2, 0.5, 1.0)
 _GOOD_READS = 4
@@ -178,10 +180,11 @@ class Desk:
         return await self._send(intent)
 
     async def settle_entry(self, order: Order, patience_us: int) -> None:
-        """Wait for an entry's end; past its patience cancel it. What filled is the position."""
+        """Wait for an entry's end; past its patience, or at `exit.start`, cancel it. What filled is the position."""
         if order.state is State.UNKNOWN:
             await self.look_up(order)
-        remaining_s = max(0, order.intended_us + patience_us - self.now()) / SECOND_US
+        exit_us = midnight_us(self.day) + self.params.exit_start_us
+        remaining_s = max(0, min(order.intended_us + patience_us, exit_us) - self.now()) / SECOND_US
         try:
             async with asyncio.timeout(remaining_s):
                 while not order.over:
@@ -247,7 +250,8 @@ class Desk:
             intent.tag, intent.contract, intent.symbol, intent.side, intent.qty, intent.at_us, intent.seen_us
         )
         try:
-            order_id = await self._broker.place(request)
+            async with asyncio.timeout(_SEND_TIMEOUT_S):
+                order_id = await self._broker.place(request)
         except Refused as error:
             self._outcome(order, f.OrderRefused(self.now(), order.tag, str(error)))
             if isinstance(error, LoggedOut):
@@ -277,8 +281,9 @@ class Desk:
             await asyncio.sleep(_LOOKUP_S[min(tries, len(_LOOKUP_S) - 1)])
             tries += 1
             try:
-                book = await self._broker.orders()
-            except BrokerError:
+                async with asyncio.timeout(_SEND_TIMEOUT_S):
+                    book = await self._broker.orders()
+            except (BrokerError, TimeoutError):
                 reads = 0
                 continue
             found = next((report for report in book if report.tag == order.tag), None)

@@ -39,12 +39,16 @@ class EntryLoop:
         decided_us = self._desk.book.last_candle_us
         if decided_us:
             await self._look_back(decided_us)
-        for order in self._desk.book.live_orders():
-            if order.leg is f.Leg.ENTRY:
-                await self._desk.settle_entry(order, self._patience_us(order.contract))
+        await self.settle()
         for start_us in self._day.session.candles():
             if start_us > decided_us:
                 await self._one(start_us)
+
+    async def settle(self) -> None:
+        """See entries that are still under way to their end."""
+        for order in self._desk.book.live_orders():
+            if order.leg is f.Leg.ENTRY:
+                await self._desk.settle_entry(order, self._patience_us(order.contract))
 
     async def _look_back(self, start_us: int) -> None:
         """After a restart: what the last decided candle left in memory, without deciding on it again."""

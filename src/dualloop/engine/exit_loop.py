@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from dualloop.book import facts as f
+from dualloop.book.orders import State
 from dualloop.book.positions import Position
 from dualloop.engine.desk import Desk
 from dualloop.market.calendar import Session
@@ -87,20 +88,27 @@ class Watcher:
 
     async def run(self) -> None:
         """Decide on every price until the position is flat."""
+        if self._now() >= self._exit_us and self._stream.stale_after_us is not None:
+            self._leave_without_price()  # a restart or a late fill after `exit.start`: leaving is the first act (R15)
         try:
             while self._position.is_open:
+                await self._act()
                 tick = await self._next()
-                if not self._position.is_open:
-                    return
-                if tick is not None:
+                if tick is not None and self._position.is_open:
                     self._hear(tick)
-                self._keep_time()
-                self._take_over()
-                if self._leaving is not None and self._position.live_exit is None:
-                    await self._desk.leave(self._position, *self._leaving)
         finally:
             if self._asking is not None:
                 self._asking.cancel()
+
+    async def _act(self) -> None:
+        """Do what prices and clock have decided. Only here does the watcher wait for the desk."""
+        self._keep_time()
+        self._take_over()
+        live = self._position.live_exit
+        if live is not None and live.state is State.UNKNOWN:
+            await self._desk.look_up(live)
+        if self._leaving is not None and self._position.live_exit is None:
+            await self._desk.leave(self._position, *self._leaving)
 
     async def _next(self) -> Tick | None:
         """The next price, or None at the next moment at which silence itself means something."""

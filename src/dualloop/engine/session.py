@@ -14,8 +14,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from dualloop.book import facts as f
-from dualloop.book.orders import State
-from dualloop.book.positions import Order
 from dualloop.engine.desk import Desk
 from dualloop.engine.entry_loop import EntryLoop
 from dualloop.engine.exit_loop import ExitLoop, exit_card
@@ -56,7 +54,6 @@ class Session:
                 group.create_task(self._exits()),
                 group.create_task(self._keep("reports", self.desk.follow_reports)),
                 group.create_task(self._keep("operator", self.operator.run)),
-                *(group.create_task(self.desk.look_up(order)) for order in self._unknown_exits()),
             ]
             await self._entries()
             await self._until_flat()
@@ -76,10 +73,6 @@ class Session:
             self.desk.alarm(f"the day is over and {position.held} {position.entry.symbol} are still held")
         self.desk.record(f.DayEnded(self._now(), self._hours.day.isoformat()))
 
-    def _unknown_exits(self) -> list[Order]:
-        live = self.desk.book.live_orders()
-        return [order for order in live if order.leg is f.Leg.EXIT and order.state is State.UNKNOWN]
-
     # -- the policy --------------------------------------------------------------------------
 
     async def _entries(self) -> None:
@@ -91,6 +84,7 @@ class Session:
             self._failed("entry", error)
             self.desk.record(f.Halted(self._now(), "the entry loop failed"))
             self.desk.alarm("the entry loop failed: no more entries; exits go on")
+            await self.entry_loop.settle()
             await asyncio.sleep(max(0, self._hours.over_us - self._now()) / SECOND_US)
 
     async def _exits(self) -> None:
