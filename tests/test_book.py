@@ -291,6 +291,13 @@ LATER = OPEN_US + SECOND_US
             f.StopsSet(LATER, "A", "you", Edit.STOP, 130_00, 1, 130_00, 0, 1000),
             id="an edit of an older version",
         ),
+        pytest.param(
+            [*HOLDING, f.StopsSet(OPEN_US, "A", "me", Edit.STOP, 140_00, 1, 140_00, 0, 1000)],
+            f.StopsSet(LATER, "A", "you", Edit.STOP, 130_00, 1, 130_00, 0, 1000),
+            id="two edits of one version",
+        ),
+        pytest.param([STARTED], msgspec.structs.replace(buy(), side=Side.SELL), id="an entry that sells"),
+        pytest.param([STARTED], msgspec.structs.replace(buy(), position="B"), id="an entry of another's position"),
         pytest.param([f.Restarted(OPEN_US, 2)], f.Restarted(OPEN_US, 2), id="an epoch twice"),
         pytest.param([], f.Restarted(OPEN_US, 3), id="an epoch left out"),
         pytest.param(

@@ -34,6 +34,7 @@ from dualloop.strategy.params import Params
 
 _SEND_TIMEOUT_S = 5.0
 """A broker that has not answered by then has not answered: the outcome is unknown."""
+_CANCEL_PATIENCE_S = 60.0
 _EXIT_TRIES = 3
 _RETRY_S = (0.2, 0.5, 1.0)
 _GOOD_READS = 4
@@ -185,14 +186,20 @@ class Desk:
             await self.look_up(order)
         exit_us = midnight_us(self.day) + self.params.exit_start_us
         remaining_s = max(0, min(order.intended_us + patience_us, exit_us) - self.now()) / SECOND_US
+        if not await self._over_within(order, remaining_s):
+            await self._cancel(order)
+            if not await self._over_within(order, _CANCEL_PATIENCE_S):
+                self.alarm(f"entry {order.order_id or order.tag} cannot be cancelled: look at it in the broker's app")
+
+    async def _over_within(self, order: Order, delay_s: float) -> bool:
+        """Wait until an order's life is over; False when it is not by then."""
         try:
-            async with asyncio.timeout(remaining_s):
+            async with asyncio.timeout(delay_s):
                 while not order.over:
                     await self.news()
         except TimeoutError:
-            await self._cancel(order)
-            while not order.over:
-                await self.news()
+            pass
+        return order.over
 
     async def _cancel(self, order: Order) -> None:
         """Ask for a cancel. A refusal means that the order is over by now: its report tells."""
