@@ -8,6 +8,7 @@ timer is left, `Deadlock` is raised instead of hanging.
 """
 
 import asyncio
+import math
 import random
 import selectors
 from collections.abc import Callable, Mapping
@@ -16,8 +17,10 @@ from typing import Any, TypeVarTuple
 
 _Ts = TypeVarTuple("_Ts")
 
-_TIE_S = 4e-7
-"""Ties are spread over less than half a microsecond, so that rounding gives the instant back."""
+_FIRST_S = 1e-7
+"""Timers come this much after their instant, well beyond asyncio's clock resolution: prices come at it."""
+_TIE_S = 3e-7
+"""Ties are spread over so little that rounding to the microsecond gives the instant back."""
 _POLL_EVERY = 256
 
 
@@ -43,7 +46,9 @@ class _VirtualSelector(selectors.BaseSelector):
             if not ready:
                 raise Deadlock("every task waits, and nothing is scheduled that could wake one")
             return ready
-        self.now_s += max(0.0, timeout)
+        if timeout > 0:
+            # One step of the float beyond: the timer waited for is due now, however large the clock has grown.
+            self.now_s = math.nextafter(self.now_s + timeout, math.inf)
         return []
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -83,7 +88,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As asyncio's, on whole microseconds, ties in the seed's order."""
-        return super().call_at(round(when, 6) + self._ties.random() * _TIE_S, callback, *args, context=context)
+        return super().call_at(round(when, 6) + _FIRST_S + self._ties.random() * _TIE_S, callback, *args, context=context)
 
     def first_at(self, at_us: int, callback: Callable[[*_Ts], object], *args: *_Ts) -> asyncio.TimerHandle:
         """Call back at that instant, before every timer of the same instant."""
