@@ -23,6 +23,8 @@ CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRI
 CREATE TABLE IF NOT EXISTS fact (
   seq INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, hash TEXT NOT NULL
 ) STRICT;
+CREATE TRIGGER IF NOT EXISTS no_replace BEFORE INSERT ON fact
+  WHEN EXISTS (SELECT 1 FROM fact WHERE seq = NEW.seq) BEGIN SELECT RAISE(ABORT, 'facts never change'); END;
 CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON fact BEGIN SELECT RAISE(ABORT, 'facts never change'); END;
 CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON fact BEGIN SELECT RAISE(ABORT, 'facts never go'); END;
 """
@@ -53,7 +55,6 @@ class Journal:
     """
 
     def __init__(self, folder: Path, *, durable: bool) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._lock = _lock(folder)
         try:
@@ -190,7 +191,11 @@ def _facts(db: sqlite3.Connection) -> Iterator[AnyFact]:
 
 
 def _lock(folder: Path) -> int:
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise JournalError(f"{folder} cannot hold a journal ({error.strerror}); give another --journal") from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

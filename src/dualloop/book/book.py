@@ -171,7 +171,9 @@ class Book:
             resolution=fact.resolution,
             card=fact.card,
         )
-        if fact.leg is f.Leg.EXIT:
+        if fact.leg is f.Leg.ENTRY:
+            assert fact.side is Side.BUY and fact.position == fact.tag, "an entry buys, and names its own position"
+        else:
             position = self._position(fact.position)
             assert fact.side is Side.SELL and fact.qty <= position.held, "never sell more than is held"
             assert position.live_exit is None, "one exit order lives at a time"
@@ -262,7 +264,8 @@ class Book:
 
     def _stops_set(self, fact: f.StopsSet) -> None:
         position = self._position(fact.position)
-        assert fact.version >= position.version, "edits are numbered upwards"
+        by_rules = fact.edit is None and fact.version == position.version
+        assert by_rules or fact.version > position.version, "edits are numbered upwards"
         position.version = fact.version
         if fact.edit is not None:
             position.edits.append(fact)

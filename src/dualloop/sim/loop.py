@@ -88,7 +88,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As asyncio's, on whole microseconds, ties in the seed's order."""
-        return super().call_at(round(when, 6) + _FIRST_S + self._ties.random() * _TIE_S, callback, *args, context=context)
+        return super().call_at(
+            round(when, 6) + _FIRST_S + self._ties.random() * _TIE_S, callback, *args, context=context
+        )
 
     def first_at(self, at_us: int, callback: Callable[[*_Ts], object], *args: *_Ts) -> asyncio.TimerHandle:
         """Call back at that instant, before every timer of the same instant."""
