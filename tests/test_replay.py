@@ -95,15 +95,15 @@ def commits_of(run: Callable[[], modes.Run], watch: pytest.MonkeyPatch) -> tuple
         return run(), commits
 
 
-@pytest.mark.parametrize("ticks", [True, False])
+@pytest.mark.parametrize("market", ["the seeds' ticks", 0, 7, 8])
 def test_killed_after_any_commit_it_resumes_to_the_same_trades(
-    tmp_path: Path, ticks: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, market: int | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A crash after every single commit of a day, orders in flight included: same trades, nothing twice (R12, §5)."""
-    if ticks:
+    if isinstance(market, str):
         write_seeds_day(tmp_path / "data")
-    else:
-        write_days(tmp_path / "data", seed=3, first=date(2025, 3, 3), days=2)
+    else:  # bars: days that end by the trail, at the day's end, and by three stops at once
+        write_days(tmp_path / "data", seed=market, first=date(2025, 3, 3), days=1)
     whole, commits = commits_of(lambda: replay(tmp_path / "data", tmp_path), monkeypatch)
     expected = [trade_row(trade) for trade in whole.trades]
     assert expected
