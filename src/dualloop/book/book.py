@@ -210,9 +210,11 @@ class Book:
         self._move(fact.tag, Event.CANCEL)
 
     def _accepted(self, fact: f.OrderAccepted) -> None:
-        order = self._move(fact.tag, Event.ACCEPT)
+        order = self._order(fact.tag)
         assert order.order_id in (None, fact.order_id), "an order has one id"
-        assert self._by_id.setdefault(fact.order_id, order) is order, "an id belongs to one order"
+        assert self._by_id.get(fact.order_id, order) is order, "an id belongs to one order"
+        self._move(fact.tag, Event.ACCEPT)
+        self._by_id[fact.order_id] = order
         order.order_id = fact.order_id
 
     def _filled(self, fact: f.OrderFilled) -> None:

@@ -15,6 +15,8 @@ from dualloop.market.instruments import Contract, Master
 from dualloop.market.quotes import Tick
 from dualloop.ports import Feed, OrderReport, OrderRequest, OrderStatus, Refused, Reports, Ticks
 
+_REOPEN_S = 1.0
+
 
 @dataclass(slots=True)
 class _Order:
@@ -87,8 +89,15 @@ class PaperBroker:
     def _listen(self, contract: Contract) -> None:
         """Hear the contract's prices from its first order on: an exit fills at the newest of them."""
         if contract not in self._listening:
-            stream = self._feed.ticks(contract)
-            self._listening[contract] = asyncio.get_running_loop().create_task(self._hear(contract, stream))
+            self._listening[contract] = asyncio.get_running_loop().create_task(self._listen_on(contract))
+
+    async def _listen_on(self, contract: Contract) -> None:
+        """Hear for ever: a stream that breaks is opened anew, or an exit would wait for a price that never comes."""
+        while True:
+            try:
+                await self._hear(contract, self._feed.ticks(contract))
+            except Exception:
+                await asyncio.sleep(_REOPEN_S)
 
     async def _hear(self, contract: Contract, stream: Ticks) -> None:
         try:

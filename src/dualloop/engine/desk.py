@@ -35,7 +35,7 @@ from dualloop.strategy.params import Params
 _SEND_TIMEOUT_S = 5.0
 """A broker that has not answered by then has not answered: the outcome is unknown."""
 _CANCEL_PATIENCE_S = 60.0
-_EXIT_TRIES = 3
+_PAGE_AGAIN_US = 300 * SECOND_US
 _RETRY_S = (0.2, 0.5, 1.0)
 _GOOD_READS = 4
 _ABSENT_AFTER_US = 20 * SECOND_US
@@ -67,16 +67,26 @@ class Desk:
         self._mode = mode
         self._watches: dict[str, stops.Watch] = {}
         self._news = asyncio.Event()
+        self._page_again_us: dict[str, int] = {}
         self.last_price: dict[str, int] = {}
         """The last believed price of each open position, paise."""
 
     # -- facts -------------------------------------------------------------------------------
 
     def record(self, *facts: f.AnyFact) -> None:
-        """Make facts durable, then fold them, then wake whoever waits for news."""
-        self._journal.append(*facts)
-        for fact in facts:
-            self.book.apply(fact)
+        """Fold facts and make them durable, in one step that nobody else can come between; then tell the news.
+
+        A fact that cannot follow is refused by the book before it could poison the journal; those
+        before it stand in both.
+        """
+        folded: list[f.AnyFact] = []
+        try:
+            for fact in facts:
+                self.book.apply(fact)
+                folded.append(fact)
+        finally:
+            if folded:
+                self._journal.append(*folded)
         self._news.set()
 
     async def news(self) -> None:
@@ -226,8 +236,9 @@ class Desk:
             if not order.over or order.state is State.FILLED:
                 return
             await asyncio.sleep(pause_s)
-        if position.is_open and position.live_exit is None:
-            self.alarm(f"exit of {position.entry.symbol} failed {_EXIT_TRIES} times: SELL {position.held} by hand")
+        if position.is_open and position.live_exit is None and self.now() >= self._page_again_us.get(position.key, 0):
+            self._page_again_us[position.key] = self.now() + _PAGE_AGAIN_US
+            self.alarm(f"exit of {position.entry.symbol} keeps failing: SELL {position.held} by hand")
 
     def _exit_intent(self, position: Position, card: f.ExitCard, seen_us: int | None) -> f.OrderIntended:
         attempt = min(len(position.exits) + 1, 8)
@@ -290,8 +301,11 @@ class Desk:
             try:
                 async with asyncio.timeout(_SEND_TIMEOUT_S):
                     book = await self._broker.orders()
-            except (BrokerError, TimeoutError):
+            except Exception as error:
+                # Whatever a read raises, it has not shown that the order is absent.
                 reads = 0
+                if not isinstance(error, BrokerError | TimeoutError):
+                    self.alarm(f"the order book cannot be read: {type(error).__name__}: {error}", page=False)
                 continue
             found = next((report for report in book if report.tag == order.tag), None)
             if found is not None:
@@ -319,12 +333,15 @@ class Desk:
                 self.alarm(f"the broker has order {report.order_id} with our tag {report.tag}, the journal has not")
             return
         now = self.now()
+        if not _credible(report, order):
+            self.alarm(f"the broker's report of {report.order_id} cannot be: {report.filled} filled of {order.qty}")
+            return
         facts: list[f.AnyFact] = []
         if order.order_id is None:
             facts.append(f.OrderAccepted(now, order.tag, report.order_id))
         if report.filled > order.filled:
             fill = f.OrderFilled(
-                now, order.tag, report.filled, report.value, report.at_us, report.bid, report.ask, report.note
+                now, order.tag, report.filled, report.value, min(now, report.at_us), report.bid, report.ask, report.note
             )
             facts.append(fill)
             if order.leg is f.Leg.ENTRY:
@@ -376,6 +393,13 @@ class Desk:
                 )
             )
         return facts
+
+
+def _credible(report: OrderReport, order: Order) -> bool:
+    """Whether a report can be of that order: its id, a quantity it can have, and a price for what it filled."""
+    if order.order_id not in (None, report.order_id) or not 0 <= report.filled <= order.qty:
+        return False
+    return report.filled <= order.filled or report.value > order.value
 
 
 def watch_of(position: Position, book: Book, day: date, params: Params) -> stops.Watch:

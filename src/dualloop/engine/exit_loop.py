@@ -8,6 +8,7 @@ position is not flat by two minutes before `flat_by`.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from dualloop.book import facts as f
 from dualloop.book.orders import State
@@ -24,6 +25,7 @@ from dualloop.strategy.params import Params
 
 _PAGE_BEFORE_US = 2 * MINUTE_US
 _QUOTE_TIMEOUT_S = 1.0
+_LONGEST_PAUSE_US = 30 * SECOND_US
 
 
 class ExitLoop:
@@ -45,8 +47,13 @@ class ExitLoop:
                 for position in self._desk.book.open_positions():
                     if position.key not in watched:
                         watched.add(position.key)
-                        watchers.create_task(self._watch(position))
+                        task = watchers.create_task(self._watch(position))
+                        task.add_done_callback(partial(self._unwatch, watched, position.key))
                 await self._desk.news()
+
+    def _unwatch(self, watched: set[str], key: str, _: asyncio.Task[None]) -> None:
+        """A watcher is done; a late fill may open its position again."""
+        watched.discard(key)
 
     async def _watch(self, position: Position) -> None:
         stream = self._feed.ticks(position.contract)
@@ -80,6 +87,9 @@ class Watcher:
         self._belief = beliefs.Belief(position.entry_price)
         self._leaving: tuple[f.ExitCard, int | None] | None = None
         self._heard_us = now()
+        self._retry_us = 0
+        self._pause_us = SECOND_US
+        """Between rounds of a failing exit, doubling: nothing stops an exit, but nothing floods the broker either."""
         self._interval = -1
         self._asking: asyncio.Task[None] | None = None
         self._exit_us = session.at(self._params.exit_start_us)
@@ -107,8 +117,10 @@ class Watcher:
         live = self._position.live_exit
         if live is not None and live.state is State.UNKNOWN:
             await self._desk.look_up(live)
-        if self._leaving is not None and self._position.live_exit is None:
+        if self._leaving is not None and live is None and self._now() >= self._retry_us:
             await self._desk.leave(self._position, *self._leaving)
+            self._retry_us = self._now() + self._pause_us
+            self._pause_us = min(2 * self._pause_us, _LONGEST_PAUSE_US)
 
     async def _next(self) -> Tick | None:
         """The next price, or None at the next moment at which silence itself means something."""
@@ -183,8 +195,8 @@ class Watcher:
                 moments.append(self._exit_us + stale)
         if self._belief.due_us is not None:
             moments.append(self._belief.due_us)
-        if self._leaving is not None and self._position.live_exit is None:
-            moments.append(self._now() + SECOND_US)
+        if self._leaving is not None:
+            moments.append(self._now() + SECOND_US)  # an exit under way may be rejected without a price coming
         now = self._now()
         return min((moment for moment in moments if moment > now), default=now + SECOND_US)
 

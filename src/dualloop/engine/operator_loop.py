@@ -1,6 +1,7 @@
 """The person's hand: commands come in, are done or refused, and are answered. Durable before answered."""
 
 import asyncio
+from collections.abc import Coroutine
 from typing import NamedTuple, assert_never
 
 from dualloop.book import facts as f
@@ -50,6 +51,7 @@ class OperatorLoop:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._leaving: set[asyncio.Task[None]] = set()
         self._waiting: asyncio.Queue[tuple[Command, str, asyncio.Future[str]]] = asyncio.Queue(_MOST_WAITING)
 
     async def ask(self, command: Command, who: str) -> str:
@@ -88,7 +90,7 @@ class OperatorLoop:
                 price = desk.last_price.get(position.key, 0)
                 reasons = (ExitReason.MANUAL_EXIT,)
                 card = exit_card(desk.watch(position), reasons, price, desk.now(), position.bar_us, desk.params)
-                await desk.leave(position, card, None)
+                await self._begin(desk.leave(position, card, None))
                 return f"{order_id} is being left"
             case Halt(why):
                 desk.record(f.Halted(desk.now(), f"{who}: {why}"))
@@ -98,6 +100,13 @@ class OperatorLoop:
                 return "resumed"
             case _ as never:
                 assert_never(never)
+
+    async def _begin(self, leaving: Coroutine[None, None, None]) -> None:
+        """Start to leave: its first step makes the intent durable, and a slow broker must not keep the next command."""
+        task = asyncio.get_running_loop().create_task(leaving)
+        self._leaving.add(task)
+        task.add_done_callback(self._leaving.discard)
+        await asyncio.sleep(0)
 
     def _position(self, order_id: str) -> Position:
         position = self._desk.book.find(order_id)

@@ -8,7 +8,7 @@ from dualloop.book import facts as f
 from dualloop.book.orders import State
 from dualloop.book.positions import Position
 from dualloop.engine.desk import Desk
-from dualloop.ports import Broker, BrokerError, Feed
+from dualloop.ports import Broker, Feed
 from dualloop.strategy import exit as stops
 from dualloop.strategy import rules
 
@@ -19,7 +19,7 @@ async def recover(desk: Desk, broker: Broker, feed: Feed) -> None:
         return
     try:
         reports = await broker.orders()
-    except BrokerError as error:
+    except Exception as error:  # whatever it is, it must not keep the exit loop from starting
         desk.alarm(f"the order book cannot be read after the restart: {error}")
         reports = []
     for report in reports:
@@ -37,7 +37,7 @@ async def _extremes(desk: Desk, feed: Feed, position: Position) -> None:
         return  # a polled position never saw the prices in between, and each it saw is in the journal
     try:
         found = await feed.extremes(position.contract, position.opened_us)
-    except BrokerError as error:
+    except Exception as error:  # whatever it is, it must not keep the exit loop from starting
         desk.alarm(f"the prices since the entry of {position.entry.symbol} cannot be read: {error}", page=False)
         return
     if found is None:

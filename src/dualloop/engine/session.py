@@ -111,18 +111,24 @@ class Session:
         for position in desk.book.open_positions():
             reasons = (ExitReason.LOOP_FAILURE,)
             price = desk.last_price.get(position.key, 0)
-            card = exit_card(desk.watch(position), reasons, price, self._now(), position.bar_us, desk.params)
-            await desk.leave(position, card, None)
+            try:
+                card = exit_card(desk.watch(position), reasons, price, self._now(), position.bar_us, desk.params)
+                await desk.leave(position, card, None)
+            except JournalDead:
+                raise
+            except Exception as error:
+                self._failed("flatten", error)
 
     async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
                 await run()
+                self._failed(name, RuntimeError("it ended, and must not"))
             except JournalDead:
                 raise
             except Exception as error:
                 self._failed(name, error)
-                await asyncio.sleep(1.0)
+            await asyncio.sleep(1.0)
 
     def _failed(self, loop: str, error: BaseException) -> None:
         self.desk.record(f.LoopFailed(self._now(), loop, f"{type(error).__name__}: {error}"))
