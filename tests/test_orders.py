@@ -33,7 +33,7 @@ accepted    accepted  partial   filled  cancelled  rejected   .        .        
 partial     partial   partial   filled  cancelled  cancelled  .        .         .        .
 filled      filled    filled    filled  filled     filled     .        .         .        .
 cancelled   cancelled cancelled filled  cancelled  cancelled  .        .         .        .
-rejected    rejected  partial   filled  rejected   rejected   .        .         .        .
+rejected    rejected  cancelled filled  rejected   rejected   .        .         .        .
 refused     accepted  partial   filled  .          .          refused  .         .        .
 not_sent    accepted  partial   filled  .          .          .        .         .        .
 absent      accepted  partial   filled  cancelled  rejected   .        .         .        .

@@ -103,7 +103,6 @@ class World:
                 )
                 self.session = Session(
                     feed=feed(exchange),
-                    broker=door,
                     desk=desk,
                     day=Day(master, self.data.session, params),
                     hours=self.data.session,

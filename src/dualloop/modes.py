@@ -245,11 +245,11 @@ async def _replay_session(data: DayData, config: Config, journal: Journal, book:
     )
     session = Session(
         feed=exchange,
-        broker=exchange,
         desk=desk,
         day=Day(master, data.session, params),
         hours=data.session,
         now=loop.now_us,
+        leave_first=False,
     )
     await session.run()
 

@@ -69,7 +69,7 @@ NEXT: dict[State, dict[Event, State]] = {
     },
     _S.REJECTED: {
         _E.ACCEPT: _S.REJECTED,
-        _E.PART_FILL: _S.PARTIAL,
+        _E.PART_FILL: _S.CANCELLED,
         _E.FULL_FILL: _S.FILLED,
         _E.CANCEL: _S.REJECTED,
         _E.REJECT: _S.REJECTED,

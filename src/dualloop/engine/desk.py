@@ -34,7 +34,10 @@ from dualloop.strategy.params import Params
 
 _SEND_TIMEOUT_S = 5.0
 """A broker that has not answered by then has not answered: the outcome is unknown."""
-_CANCEL_PATIENCE_S = 60.0
+_CANCEL_TRIES = 12
+_CANCEL_PAUSE_S = 5.0
+_MOST_ABSENT = 3
+"""Exits of one position that may vanish before no more are sent (design §6)."""
 _PAGE_AGAIN_US = 300 * SECOND_US
 _RETRY_S = (0.2, 0.5, 1.0)
 _GOOD_READS = 4
@@ -61,15 +64,20 @@ class Desk:
         self.day = day
         self.master = master
         self.params = params
-        self.now = now
+        self._clock = now
         self._journal = journal
         self._broker = broker
         self._mode = mode
         self._watches: dict[str, stops.Watch] = {}
         self._news = asyncio.Event()
         self._page_again_us: dict[str, int] = {}
+        self._incredible: set[str] = set()
         self.last_price: dict[str, int] = {}
         """The last believed price of each open position, paise."""
+
+    def now(self) -> int:
+        """The present instant; never before the last fact, whatever the wall clock does."""
+        return max(self._clock(), self.book.last_us)
 
     # -- facts -------------------------------------------------------------------------------
 
@@ -143,8 +151,11 @@ class Desk:
         if not position.is_open:
             raise stops.EditRefused(f"{position.entry.order_id} is closed")
         watch = stops.edited(self.watch(position), edit, value)
-        last = self.last_price.get(position.key, position.entry_price)
-        if max(watch.initial, watch.trail) >= last and not confirm_exit:
+        last = self.last_price.get(position.key)
+        raised = max(watch.initial, watch.trail)
+        if not confirm_exit and last is None and raised > max(position.initial, position.trail):
+            raise stops.EditRefused("no price has come since the start, so that might exit at once: confirm the exit")
+        if not confirm_exit and last is not None and raised >= last:
             raise stops.EditRefused(
                 f"that puts a stop at or above the last price {rupees(last)} and would exit at once: confirm the exit"
             )
@@ -196,10 +207,13 @@ class Desk:
             await self.look_up(order)
         exit_us = midnight_us(self.day) + self.params.exit_start_us
         remaining_s = max(0, min(order.intended_us + patience_us, exit_us) - self.now()) / SECOND_US
-        if not await self._over_within(order, remaining_s):
-            await self._cancel(order)
-            if not await self._over_within(order, _CANCEL_PATIENCE_S):
-                self.alarm(f"entry {order.order_id or order.tag} cannot be cancelled: look at it in the broker's app")
+        if await self._over_within(order, remaining_s):
+            return
+        for _ in range(_CANCEL_TRIES):
+            await self.cancel(order)
+            if await self._over_within(order, _CANCEL_PAUSE_S):
+                return
+        self.alarm(f"entry {order.order_id or order.tag} cannot be cancelled: look at it in the broker's app")
 
     async def _over_within(self, order: Order, delay_s: float) -> bool:
         """Wait until an order's life is over; False when it is not by then."""
@@ -211,14 +225,16 @@ class Desk:
             pass
         return order.over
 
-    async def _cancel(self, order: Order) -> None:
-        """Ask for a cancel. A refusal means that the order is over by now: its report tells."""
+    async def cancel(self, order: Order) -> None:
+        """Ask for a cancel. When that fails the order may be over already: the broker's book is read to know."""
         if order.order_id is None or order.over:
             return
         try:
-            await self._broker.cancel(order.order_id)
-        except BrokerError as error:
-            self.alarm(f"cancel of {order.order_id} failed: {error}", page=False)
+            async with asyncio.timeout(_SEND_TIMEOUT_S):
+                await self._broker.cancel(order.order_id)
+        except Exception as error:
+            self.alarm(f"cancel of {order.order_id} failed: {type(error).__name__}: {error}", page=False)
+            await self.refresh()
 
     # -- leaving -----------------------------------------------------------------------------
 
@@ -228,9 +244,10 @@ class Desk:
         Three tries here, then a page; whoever watches the position calls again as long as it is open.
         """
         for pause_s in _RETRY_S:
-            if not position.is_open or position.live_exit is not None:
-                return
+            if not position.is_open or position.live_exit is not None or self._lost_too_often(position):
+                break
             order = await self._send(self._exit_intent(position, card, seen_us))
+            await self.cancel(position.entry)  # whatever of the entry still rests must not buy again
             if order.state is State.UNKNOWN:
                 await self.look_up(order)
             if not order.over or order.state is State.FILLED:
@@ -239,6 +256,10 @@ class Desk:
         if position.is_open and position.live_exit is None and self.now() >= self._page_again_us.get(position.key, 0):
             self._page_again_us[position.key] = self.now() + _PAGE_AGAIN_US
             self.alarm(f"exit of {position.entry.symbol} keeps failing: SELL {position.held} by hand")
+
+    def _lost_too_often(self, position: Position) -> bool:
+        """Whether so many exits vanished that another may be one too many: a late exit beats a second sell."""
+        return sum(order.state is State.ABSENT for order in position.exits) >= _MOST_ABSENT
 
     def _exit_intent(self, position: Position, card: f.ExitCard, seen_us: int | None) -> f.OrderIntended:
         attempt = min(len(position.exits) + 1, 8)
@@ -279,7 +300,7 @@ class Desk:
         except BaseException as error:
             # A time-out, a cancelled task, a bug in an adapter: it may have been sent.
             self._outcome(order, f.OrderUnknown(self.now(), order.tag, f"{type(error).__name__}: {error}"))
-            if not isinstance(error, Exception):
+            if not isinstance(error, Exception) and not is_stray(error):
                 raise
         else:
             if order.order_id is None:
@@ -294,26 +315,33 @@ class Desk:
     async def look_up(self, order: Order) -> None:
         """Find an order of unknown outcome in the broker's book by its tag; absent only after many good reads."""
         self.alarm(f"order {order.tag} has an unknown outcome: looking it up", page=False)
-        begun, reads, tries = self.now(), 0, 0
+        since_us, reads, tries = self.now(), 0, 0
         while order.state is State.UNKNOWN:
             await asyncio.sleep(_LOOKUP_S[min(tries, len(_LOOKUP_S) - 1)])
             tries += 1
-            try:
-                async with asyncio.timeout(_SEND_TIMEOUT_S):
-                    book = await self._broker.orders()
-            except Exception as error:
-                # Whatever a read raises, it has not shown that the order is absent.
-                reads = 0
-                if not isinstance(error, BrokerError | TimeoutError):
-                    self.alarm(f"the order book cannot be read: {type(error).__name__}: {error}", page=False)
+            if not await self.refresh():
+                reads = 0  # a failed read has not shown that the order is absent
                 continue
-            found = next((report for report in book if report.tag == order.tag), None)
-            if found is not None:
-                self.apply(found)
-                return
+            since_us = since_us if reads else self.now()
             reads += 1
-            if reads >= _GOOD_READS and self.now() - begun >= _ABSENT_AFTER_US and order.state is State.UNKNOWN:
+            if order.state is not State.UNKNOWN:
+                return
+            if reads >= _GOOD_READS and self.now() - since_us >= _ABSENT_AFTER_US:
                 self.record(f.OrderAbsent(self.now(), order.tag, reads))
+
+    async def refresh(self) -> bool:
+        """Read the broker's order book and apply it; False when it could not be read."""
+        try:
+            async with asyncio.timeout(_SEND_TIMEOUT_S):
+                reports = await self._broker.orders()
+        except (BrokerError, TimeoutError):
+            return False
+        except Exception as error:
+            self.alarm(f"the order book cannot be read: {type(error).__name__}: {error}", page=False)
+            return False
+        for report in reports:
+            self.apply(report)
+        return True
 
     def _tag(self, leg: f.Leg, attempt: int) -> str:
         return tags.make(self._mode, self.day, self.book.epoch, len(self.book.orders) + 1, leg, attempt)
@@ -333,8 +361,14 @@ class Desk:
                 self.alarm(f"the broker has order {report.order_id} with our tag {report.tag}, the journal has not")
             return
         now = self.now()
-        if not _credible(report, order):
-            self.alarm(f"the broker's report of {report.order_id} cannot be: {report.filled} filled of {order.qty}")
+        if not self._credible(report, order):
+            if report.tag not in self._incredible:
+                self._incredible.add(report.tag)
+                self.record(f.Halted(now, f"the broker's report of {report.order_id} cannot be"))
+                self.alarm(
+                    f"order {report.order_id}: the broker says {report.filled} filled of {order.qty} {order.symbol}, "
+                    "and that cannot be: compare the position in the broker's app"
+                )
             return
         facts: list[f.AnyFact] = []
         if order.order_id is None:
@@ -352,8 +386,18 @@ class Desk:
             facts.append(f.OrderRejected(now, order.tag, report.note))
         if facts:
             self.record(*facts)
-            if order.leg is f.Leg.ENTRY:
+            if order.leg is f.Leg.ENTRY and order.filled:
+                self.last_price.setdefault(order.tag, order.average)
                 self._rebuild_watch(order.tag)
+
+    def _credible(self, report: OrderReport, order: Order) -> bool:
+        """Whether a report can be of that order: its id, a quantity it can have, and a price for what it filled."""
+        more = report.filled - order.filled
+        if order.order_id not in (None, report.order_id) or not 0 <= report.filled <= order.qty:
+            return False
+        if more > 0 and order.leg is f.Leg.EXIT and more > self.book.positions[order.position].held:
+            return False  # sold more than is held: an order given up as absent has surfaced
+        return more <= 0 or report.value > order.value
 
     def _rebuild_watch(self, key: str) -> None:
         """After another fill: stops of the new average, the extremes seen so far kept."""
@@ -395,11 +439,10 @@ class Desk:
         return facts
 
 
-def _credible(report: OrderReport, order: Order) -> bool:
-    """Whether a report can be of that order: its id, a quantity it can have, and a price for what it filled."""
-    if order.order_id not in (None, report.order_id) or not 0 <= report.filled <= order.qty:
-        return False
-    return report.filled <= order.filled or report.value > order.value
+def is_stray(error: BaseException) -> bool:
+    """Whether a `CancelledError` came out of a door although nobody cancelled this task: then it is a mere failure."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() == 0
 
 
 def watch_of(position: Position, book: Book, day: date, params: Params) -> stops.Watch:

@@ -5,7 +5,8 @@ does not come is asked for until its end + 60 s and then skipped, and the record
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from dualloop.book import facts as f
 from dualloop.book.positions import Position
@@ -13,16 +14,20 @@ from dualloop.engine import limits
 from dualloop.engine.desk import Desk
 from dualloop.market.calendar import BAR_PRICE_DELAY_US, CANDLE_DELAY_US, CANDLE_PATIENCE_US, Session
 from dualloop.market.instruments import Contract
-from dualloop.market.quotes import Candle
-from dualloop.market.reasons import Direction, Verdict
+from dualloop.market.quotes import Candle, Chain
+from dualloop.market.reasons import Direction, Verdict, Why
 from dualloop.market.units import SECOND_US
-from dualloop.ports import BARS, Feed, Ticks
+from dualloop.ports import BARS, BrokerError, Feed, Ticks
 from dualloop.strategy import entry
 from dualloop.strategy import exit as stops
 from dualloop.strategy.entry import Day, Row, Signal, Standing
 from dualloop.strategy.params import Params
 
+_T = TypeVar("_T")
+
 _ASK_AGAIN_S = 5.0
+_READ_TIMEOUT_S = 10.0
+_READ_PAUSES_S = (0.3, 0.9)
 
 
 class EntryLoop:
@@ -33,15 +38,19 @@ class EntryLoop:
         self._desk = desk
         self._day = day
         self._now = now
+        self._begun_us = 0
+        """Start of the last candle taken up: one that raised is not taken up again."""
 
     async def run(self) -> None:
         """Decide on every candle of the day that the journal has not decided on yet."""
         decided_us = self._desk.book.last_candle_us
-        if decided_us:
+        if decided_us and not self._begun_us:
+            self._begun_us = decided_us
             await self._look_back(decided_us)
         await self.settle()
         for start_us in self._day.session.candles():
-            if start_us > decided_us:
+            if start_us > self._begun_us:
+                self._begun_us = start_us
                 await self._one(start_us)
 
     async def settle(self) -> None:
@@ -56,9 +65,10 @@ class EntryLoop:
         if analysed is not None:
             self._day.restore(analysed.direction, analysed.call_wall, analysed.put_wall, late=analysed.late_start)
         self._day.begin(start_us)
-        spot = await self._feed.spot(start_us)
+        spot = await self._read(lambda: self._feed.spot(start_us), None)
         self._day.see_spot(None if spot is None else spot.close)
-        self._day.see_chain(await self._feed.chain(start_us, self._day.last_spot, self._held()))
+        around = self._day.last_spot
+        self._day.see_chain(await self._read(lambda: self._feed.chain(start_us, around, self._held()), {}))
 
     async def _one(self, start_us: int) -> None:
         end_us = start_us + self._day.session.candle_us
@@ -76,6 +86,9 @@ class EntryLoop:
             await self._see_contract(start_us, give_up_us)
         standing = Standing(self._desk.held(), self._used())
         row, signal = entry.decide(self._day, standing, self._now())
+        if signal is not None and self._now() > give_up_us:
+            # It came, but too late: nothing is entered on a candle after its patience (R3).
+            row, signal = row._replace(verdict=Verdict.SKIP, reason=Why.MISSING_CANDLE), None
         await self._act(row, signal, bars)
 
     # -- seeing ------------------------------------------------------------------------------
@@ -83,9 +96,9 @@ class EntryLoop:
     async def _see_market(self, start_us: int, give_up_us: int) -> None:
         """Index and chain of the candle. Only who may enter waits for an index that is late."""
         day, held = self._day, self._held()
-        spot = await self._feed.spot(start_us)
+        spot = await self._read(lambda: self._feed.spot(start_us), None)
         around = spot.close if spot is not None else day.last_spot
-        chain = await self._feed.chain(start_us, around, held)
+        chain: Chain = await self._read(lambda: self._feed.chain(start_us, around, held), {})
         if spot is None and not held:
             spot = await self._ask(lambda: self._feed.spot(start_us), give_up_us)
         day.see_spot(None if spot is None else spot.close)
@@ -100,7 +113,7 @@ class EntryLoop:
                 return
             first_us = day.lacking(contract)
             if first_us <= start_us:
-                day.see_candles(contract, await self._feed.candles(contract, first_us, start_us))
+                day.see_candles(contract, await self._candles(contract, first_us, start_us))
             if contract != day.looked_at(self._desk.held()):
                 continue  # the position opened or closed meanwhile: the candle is about another contract now
             if day.candle(contract) is not None or self._now() >= give_up_us:
@@ -109,9 +122,25 @@ class EntryLoop:
 
     async def _ask(self, fetch: Callable[[], Awaitable[Candle | None]], give_up_us: int) -> Candle | None:
         """Fetch again every few seconds until it is there or given up."""
-        while (found := await fetch()) is None and self._now() < give_up_us:
+        while (found := await self._read(fetch, None)) is None and self._now() < give_up_us:
             await self._pause(give_up_us)
         return found
+
+    async def _candles(self, contract: Contract, first_us: int, last_us: int) -> Sequence[Candle]:
+        return await self._read(lambda: self._feed.candles(contract, first_us, last_us), ())
+
+    async def _read(self, fetch: Callable[[], Awaitable[_T]], nothing: _T) -> _T:
+        """A read, tried three times (R17); then nothing, which skips the candle or is asked for again."""
+        for pause_s in (*_READ_PAUSES_S, None):
+            try:
+                async with asyncio.timeout(_READ_TIMEOUT_S):
+                    return await fetch()
+            except (BrokerError, TimeoutError) as error:
+                if pause_s is None:
+                    self._desk.alarm(f"a read failed three times: {type(error).__name__}: {error}", page=False)
+                else:
+                    await asyncio.sleep(pause_s)
+        return nothing
 
     async def _pause(self, give_up_us: int) -> None:
         await asyncio.sleep(min(_ASK_AGAIN_S, (give_up_us - self._now()) / SECOND_US))
@@ -183,7 +212,7 @@ class EntryLoop:
         day, contract = self._day, position.contract
         first_us = day.lacking(contract)
         if day.candle(contract) is None and first_us <= start_us:
-            day.see_candles(contract, await self._feed.candles(contract, first_us, start_us))
+            day.see_candles(contract, await self._candles(contract, first_us, start_us))
         candle, sums = day.candle(contract), day.sums(contract)
         if candle is None:
             return None

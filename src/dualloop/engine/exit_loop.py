@@ -2,8 +2,7 @@
 
 One watcher a position, each on its own stream. A watcher decides in the very step in which a
 price arrives; only `Desk.leave` is awaited after that. It also keeps the clock's promises: a
-stale stream is polled, the day's exit begins at `exit.start`, and a person is paged when the
-position is not flat by two minutes before `flat_by`.
+stale stream is polled, and the day's exit begins at `exit.start`.
 """
 
 import asyncio
@@ -13,17 +12,16 @@ from functools import partial
 from dualloop.book import facts as f
 from dualloop.book.orders import State
 from dualloop.book.positions import Position
-from dualloop.engine.desk import Desk
+from dualloop.engine.desk import Desk, is_stray
 from dualloop.market.calendar import Session
 from dualloop.market.quotes import Tick
 from dualloop.market.reasons import ExitReason
-from dualloop.market.units import MINUTE_US, SECOND_US
+from dualloop.market.units import SECOND_US
 from dualloop.ports import BrokerError, Feed, Ticks
 from dualloop.strategy import belief as beliefs
 from dualloop.strategy import exit as stops
 from dualloop.strategy.params import Params
 
-_PAGE_BEFORE_US = 2 * MINUTE_US
 _QUOTE_TIMEOUT_S = 1.0
 _LONGEST_PAUSE_US = 30 * SECOND_US
 
@@ -31,7 +29,12 @@ _LONGEST_PAUSE_US = 30 * SECOND_US
 class ExitLoop:
     """The continuous loop of one day."""
 
-    def __init__(self, feed: Feed, desk: Desk, session: Session, now: Callable[[], int]) -> None:
+    def __init__(
+        self, feed: Feed, desk: Desk, session: Session, now: Callable[[], int], *, leave_first: bool = True
+    ) -> None:
+        self.leave_first = leave_first
+        """Whether a restart after `exit.start` leaves before it has heard a price (R15); a resumed replay does not,
+        because its trades must equal those of the uninterrupted one."""
         self._feed = feed
         self._desk = desk
         self._session = session
@@ -93,13 +96,12 @@ class Watcher:
         self._interval = -1
         self._asking: asyncio.Task[None] | None = None
         self._exit_us = session.at(self._params.exit_start_us)
-        flat_us = session.at(self._params.flat_by_us)
-        self._pages = [at for at in (flat_us - _PAGE_BEFORE_US, flat_us) if at > now()]
 
     async def run(self) -> None:
         """Decide on every price until the position is flat."""
-        if self._now() >= self._exit_us and self._stream.stale_after_us is not None:
-            self._leave_without_price()  # a restart or a late fill after `exit.start`: leaving is the first act (R15)
+        late = self._position.opened_us >= self._exit_us or self._loop.leave_first
+        if late and self._now() >= self._exit_us and self._stream.stale_after_us is not None:
+            self._leave_without_price()  # a late fill or a restart after `exit.start`: leaving is the first act (R15)
         try:
             while self._position.is_open:
                 await self._act()
@@ -129,6 +131,10 @@ class Watcher:
                 return await anext(self._stream)
         except TimeoutError:
             return None
+        except asyncio.CancelledError as error:
+            if is_stray(error):
+                raise RuntimeError("the price stream was cancelled") from error
+            raise
 
     # -- prices ------------------------------------------------------------------------------
 
@@ -187,7 +193,7 @@ class Watcher:
 
     def _wake_us(self) -> int:
         """The next moment that matters without a price."""
-        moments = [self._session.over_us, *self._pages]
+        moments = [self._session.over_us]
         stale = self._stream.stale_after_us
         if stale is not None:
             moments.append(max(self._heard_us + stale, self._now() + SECOND_US))
@@ -213,12 +219,6 @@ class Watcher:
         silent_us = self._session.over_us if stale is None else max(self._exit_us, self._heard_us) + stale
         if self._leaving is None and now >= self._exit_us and now >= silent_us:
             self._leave_without_price()
-        while self._pages and now >= self._pages[0]:
-            self._pages.pop(0)
-            self._desk.alarm(
-                f"still holding {self._position.held} {self._position.entry.symbol}: "
-                f"SELL {self._position.held} {self._position.entry.symbol} by hand"
-            )
 
     def _ask_quote(self) -> None:
         """Ask for the quote beside the stream (R14, R25); its answer comes in by the stream's own door."""

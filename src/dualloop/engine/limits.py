@@ -31,7 +31,7 @@ class Refused(NamedTuple):
 
 def check(signal: Signal, book: Book, master: Master, params: Params, day: date) -> Approved | Refused:
     """Hold the signal against every limit, counted from the journal's facts (R12)."""
-    live = [order for order in book.live_orders() if order.leg is Leg.ENTRY]
+    live = [order for order in book.of_day(day) if order.leg is Leg.ENTRY and not order.over]
     counts = limits.Counts(
         entries=book.entries_on(day),
         open_positions=len(book.open_positions()),

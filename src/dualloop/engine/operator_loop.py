@@ -9,6 +9,7 @@ from dualloop.book.positions import Position
 from dualloop.engine.desk import Desk
 from dualloop.engine.exit_loop import exit_card
 from dualloop.market.reasons import Edit, ExitReason
+from dualloop.strategy import exit as stops
 from dualloop.strategy.exit import EditRefused
 
 _MOST_WAITING = 64
@@ -81,16 +82,20 @@ class OperatorLoop:
         desk = self._desk
         match command:
             case EditStop(order_id, edit, value, confirm_exit):
-                desk.edit(self._position(order_id), edit, value, by=who, confirm_exit=confirm_exit)
-                return f"{edit.value} of {order_id} is in force"
+                position = self._position(order_id)
+                watch = desk.edit(position, edit, value, by=who, confirm_exit=confirm_exit)
+                price = desk.last_price.get(position.key, 0)
+                reasons = stops.true_on(stops.levels(watch, desk.params), price) if price else ()
+                if not reasons:
+                    return f"{edit.value} of {order_id} is in force"
+                await self._begin(self._leave(position, reasons, price))
+                return f"{edit.value} of {order_id} is in force, and is an exit: it is being left"
             case Exit(order_id):
                 position = self._position(order_id)
                 if not position.is_open:
                     raise EditRefused(f"{order_id} is closed")
                 price = desk.last_price.get(position.key, 0)
-                reasons = (ExitReason.MANUAL_EXIT,)
-                card = exit_card(desk.watch(position), reasons, price, desk.now(), position.bar_us, desk.params)
-                await self._begin(desk.leave(position, card, None))
+                await self._begin(self._leave(position, (ExitReason.MANUAL_EXIT,), price))
                 return f"{order_id} is being left"
             case Halt(why):
                 desk.record(f.Halted(desk.now(), f"{who}: {why}"))
@@ -100,6 +105,11 @@ class OperatorLoop:
                 return "resumed"
             case _ as never:
                 assert_never(never)
+
+    async def _leave(self, position: Position, reasons: tuple[ExitReason, ...], price: int) -> None:
+        desk = self._desk
+        card = exit_card(desk.watch(position), reasons, price, desk.now(), position.bar_us, desk.params)
+        await desk.leave(position, card, None)
 
     async def _begin(self, leaving: Coroutine[None, None, None]) -> None:
         """Start to leave: its first step makes the intent durable, and a slow broker must not keep the next command."""

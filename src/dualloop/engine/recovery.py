@@ -4,31 +4,32 @@ Idempotent: dying in the middle of it and doing it again comes to the same. What
 sent is looked up by its tag and never sent again.
 """
 
+import asyncio
+
 from dualloop.book import facts as f
 from dualloop.book.orders import State
 from dualloop.book.positions import Position
 from dualloop.engine.desk import Desk
-from dualloop.ports import Broker, Feed
+from dualloop.ports import Feed
 from dualloop.strategy import exit as stops
 from dualloop.strategy import rules
 
+_TIMEOUT_S = 5.0
 
-async def recover(desk: Desk, broker: Broker, feed: Feed) -> None:
-    """Bring book and watches up to date before the loops start."""
+
+async def recover(desk: Desk, feed: Feed) -> bool:
+    """Bring book and watches up to date; False when the broker's book could not be read yet."""
     if not desk.book.orders:
-        return
-    try:
-        reports = await broker.orders()
-    except Exception as error:  # whatever it is, it must not keep the exit loop from starting
-        desk.alarm(f"the order book cannot be read after the restart: {error}")
-        reports = []
-    for report in reports:
-        desk.apply(report)
+        return True
+    read = await desk.refresh()
+    if not read:
+        desk.alarm("the order book cannot be read after the restart: it is asked for until it can be")
     for order in desk.book.live_orders():
         if order.state is State.INTENDED:
             desk.record(f.OrderUnknown(desk.now(), order.tag, "the process died before the answer was recorded"))
     for position in desk.book.open_positions():
         await _extremes(desk, feed, position)
+    return read
 
 
 async def _extremes(desk: Desk, feed: Feed, position: Position) -> None:
@@ -36,7 +37,8 @@ async def _extremes(desk: Desk, feed: Feed, position: Position) -> None:
     if desk.params.cadence_us:
         return  # a polled position never saw the prices in between, and each it saw is in the journal
     try:
-        found = await feed.extremes(position.contract, position.opened_us)
+        async with asyncio.timeout(_TIMEOUT_S):
+            found = await feed.extremes(position.contract, position.opened_us)
     except Exception as error:  # whatever it is, it must not keep the exit loop from starting
         desk.alarm(f"the prices since the entry of {position.entry.symbol} cannot be read: {error}", page=False)
         return

@@ -1,11 +1,13 @@
 """One trading day: recover, run the loops, close. Holds the policy that the loops do not die together.
 
     loop      when it raises
-    entry     recorded and paged; no more entries until a person resumes; exits go on
+    entry     recorded and paged; that candle is given up, entries are halted until a person
+              resumes, the next candles go on bringing levels; exits go on
     exit      recorded, restarted at once; again before another price was decided on:
               everything is sold, a person is paged, and it is restarted every second
     operator  recorded, restarted
-    reports   recorded, restarted
+    reports   recorded, restarted; what was missed is read from the broker's book
+    clock     recorded, restarted
 
 Only a dead journal ends the day early: without it nothing may be acted on.
 """
@@ -23,9 +25,11 @@ from dualloop.journal import JournalDead
 from dualloop.market.calendar import Session as Hours
 from dualloop.market.reasons import ExitReason
 from dualloop.market.units import MINUTE_US, SECOND_US
-from dualloop.ports import Broker, Feed
+from dualloop.ports import Feed
 from dualloop.strategy.entry import Day
 
+_PAGE_BEFORE_US = 2 * MINUTE_US
+_BOOK_AGAIN_S = 5.0
 _AFTER_US = MINUTE_US
 """How long a position that is still open after the last candle is waited for before the day is closed over it."""
 
@@ -34,31 +38,44 @@ class Session:
     """The loops of one day over one desk."""
 
     def __init__(
-        self, *, feed: Feed, broker: Broker, desk: Desk, day: Day, hours: Hours, now: Callable[[], int]
+        self,
+        *,
+        feed: Feed,
+        desk: Desk,
+        day: Day,
+        hours: Hours,
+        now: Callable[[], int],
+        leave_first: bool = True,
     ) -> None:
         self._feed = feed
-        self._broker = broker
         self.desk = desk
         self._hours = hours
         self._now = now
         self.entry_loop = EntryLoop(feed, desk, day, now)
-        self.exit_loop = ExitLoop(feed, desk, hours, now)
+        self.exit_loop = ExitLoop(feed, desk, hours, now, leave_first=leave_first)
         self.operator = OperatorLoop(desk)
 
     async def run(self) -> None:
-        """Run the day to its end. Raises `JournalDead` (in a group) when nothing can be recorded any more."""
+        """Run the day to its end. Raises `JournalDead`, naming what is held, when nothing can be recorded any more."""
         self._begin()
-        await recover(self.desk, self._broker, self._feed)
-        async with asyncio.TaskGroup() as group:
-            background = [
-                group.create_task(self._exits()),
-                group.create_task(self._keep("reports", self.desk.follow_reports)),
-                group.create_task(self._keep("operator", self.operator.run)),
-            ]
-            await self._entries()
-            await self._until_flat()
-            for task in background:
-                task.cancel()
+        try:
+            async with asyncio.TaskGroup() as group:
+                background = [
+                    group.create_task(self._exits()),
+                    group.create_task(self._keep("reports", self._reports)),
+                    group.create_task(self._keep("operator", self.operator.run)),
+                    group.create_task(self._keep("clock", self._clock)),
+                ]
+                # Beside the exit loop, not before it: whatever recovery waits for, what is held is watched.
+                if not await recover(self.desk, self._feed):
+                    background.append(group.create_task(self._read_the_book()))
+                await self._entries()
+                await self._until_flat()
+                for task in background:
+                    task.cancel()
+        except* JournalDead as dead:
+            held = "; ".join(f"SELL {p.held} {p.entry.symbol} by hand" for p in self.desk.book.open_positions())
+            raise JournalDead(f"{_innermost(dead)}; {held or 'nothing is held'}") from None
         self._end()
 
     def _begin(self) -> None:
@@ -76,16 +93,19 @@ class Session:
     # -- the policy --------------------------------------------------------------------------
 
     async def _entries(self) -> None:
-        try:
-            await self.entry_loop.run()
-        except JournalDead:
-            raise
-        except Exception as error:
-            self._failed("entry", error)
-            self.desk.record(f.Halted(self._now(), "the entry loop failed"))
-            self.desk.alarm("the entry loop failed: no more entries; exits go on")
-            await self.entry_loop.settle()
-            await asyncio.sleep(max(0, self._hours.over_us - self._now()) / SECOND_US)
+        """Every candle once. One that raises is given up; the next ones bring levels and rows, entries halted."""
+        while True:
+            try:
+                await self.entry_loop.run()
+                return
+            except JournalDead:
+                raise
+            except Exception as error:
+                self._failed("entry", error)
+                if self.desk.book.halted is None:
+                    self.desk.record(f.Halted(self._now(), "the entry loop failed"))
+                    self.desk.alarm("the entry loop failed: no more entries until a person resumes; exits go on")
+                await asyncio.sleep(1.0)
 
     async def _exits(self) -> None:
         decided_then = -1
@@ -119,6 +139,46 @@ class Session:
             except Exception as error:
                 self._failed("flatten", error)
 
+    async def _reports(self) -> None:
+        """Follow the broker's reports; what was missed before is in its book."""
+        await self.desk.refresh()
+        await self.desk.follow_reports()
+
+    async def _read_the_book(self) -> None:
+        """After a restart that could not read the broker's book: read it as soon as it can be."""
+        read = False
+        while not read:
+            await asyncio.sleep(_BOOK_AGAIN_S)
+            read = await self.desk.refresh()
+
+    async def _clock(self) -> None:
+        """The day's promises (R15): entries cancelled at `exit.start`, a person paged before `flat_by` and at it."""
+        params = self.desk.params
+        await self._sleep_until(self._hours.at(params.exit_start_us))
+        for order in self.desk.book.live_orders():
+            if order.leg is f.Leg.ENTRY:
+                await self.desk.cancel(order)
+        flat_us = self._hours.at(params.flat_by_us)
+        paged: set[str] = set()
+        for at_us in [at for at in (flat_us - _PAGE_BEFORE_US, flat_us) if at > self._now()] or [flat_us]:
+            await self._sleep_until(at_us)
+            paged = self._page(set())
+        while True:  # what is opened after that is paged for at once
+            await self.desk.news()
+            paged |= self._page(paged)
+
+    def _page(self, spared: set[str]) -> set[str]:
+        """Page for every open position but the spared ones; the keys of those paged for."""
+        found = [p for p in self.desk.book.open_positions() if p.key not in spared]
+        for position in found:
+            order = f"SELL {position.held} {position.entry.symbol}"
+            self.desk.alarm(f"still holding {position.held} {position.entry.symbol}: {order} by hand")
+        return {position.key for position in found}
+
+    async def _sleep_until(self, at_us: int) -> None:
+        if at_us > self._now():
+            await asyncio.sleep((at_us - self._now()) / SECOND_US)
+
     async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
@@ -142,3 +202,10 @@ class Session:
                     await self.desk.news()
         except TimeoutError:
             pass  # `_end` says what is left
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The first error inside groups of errors."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
