@@ -557,3 +557,12 @@ def test_importing_config_loads_nothing_heavy() -> None:
         "tempfile",
         "json",
     }
+
+
+def test_an_environment_name_with_one_underscore_too_few_is_not_ignored() -> None:
+    """`DUALLOOP_STOPS_TRAIL_PCT` would run on defaults without a word; names that are no setting's are left alone."""
+    with pytest.raises(ConfigError) as caught:
+        load(None, {"DUALLOOP_STOPS_TRAIL_PCT": "5"})
+    assert caught.value.where == "DUALLOOP_STOPS_TRAIL_PCT"
+    assert "DUALLOOP_STOPS__TRAIL_PCT" in caught.value.fix
+    assert load(None, {"DUALLOOP_TRACEBACK": "1"}) == Config()

@@ -659,7 +659,7 @@ def test_parquet_without_polars(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(DataError) as caught:
         opened(tmp_path)
     assert caught.value.where == "spot.parquet"
-    assert "pip install 'dualloop[research]'" in caught.value.fix
+    assert "pip install polars" in caught.value.fix
 
 
 @pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="the recorded day is not on this machine")

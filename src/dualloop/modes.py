@@ -109,7 +109,7 @@ def _clear(folder: Path, input_hash: str) -> None:
     if run is not None and run.mode is not f.Mode.REPLAY:
         raise OtherMode(f"{folder} holds a {run.mode.value} journal; give another --journal")
     if run is not None and (run.input_hash != input_hash or any(isinstance(fact, f.RunEnded) for fact in facts)):
-        set_aside(folder)
+        print(f"the run that was in {folder} is set aside as {set_aside(folder).name}", file=sys.stderr)
 
 
 # -- replay ------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@ MAE and MFE are the furthest that a believed price went against and for the posi
 entry and exit, times its quantity.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from dualloop.book.positions import Position
@@ -120,6 +121,9 @@ class Summary(NamedTuple):
     """Largest fall of cumulative net P&L from its highest point so far, as a positive number."""
     at_touch: int | None
     reasons: dict[str, int]
+    """Exits by reason, most first."""
+    resolutions: dict[str, int]
+    """Trades by what their prices were: never read a `5m_` one as if it were tick-accurate."""
 
 
 def summarise(trades: Sequence[Trade]) -> Summary:
@@ -132,9 +136,6 @@ def summarise(trades: Sequence[Trade]) -> Summary:
         drawdown = max(drawdown, top - total)
     touches = [trade.at_touch for trade in trades]
     known = [touch for touch in touches if touch is not None]
-    reasons: dict[str, int] = {}
-    for trade in trades:
-        reasons[trade.reasons[0].value] = reasons.get(trade.reasons[0].value, 0) + 1
     return Summary(
         trades=len(trades),
         winners=sum(net > 0 for net in nets),
@@ -146,5 +147,10 @@ def summarise(trades: Sequence[Trade]) -> Summary:
         average_net=ratio_half_up(total, len(nets)) if nets else None,
         max_drawdown=drawdown,
         at_touch=sum(known) if len(known) == len(trades) and trades else None,
-        reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        reasons=_counted(trade.reasons[0].value for trade in trades),
+        resolutions=_counted(trade.resolution for trade in trades),
     )
+
+
+def _counted(words: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(words).items(), key=lambda item: (-item[1], item[0])))

@@ -89,7 +89,10 @@ def _toml(path: Path) -> dict[str, Any]:
 
 def _from_environ(environ: Mapping[str, str]) -> Iterator[Said]:
     """Names with two underscores in a row; `DUALLOOP_LOG` and the like are not config."""
+    meant = {"_".join(path): path for path in _KINDS}
     for name in sorted(environ):
+        if name.startswith(_PREFIX) and (path := meant.get(name[len(_PREFIX) :].lower())):
+            raise ConfigError(name, "there is no such setting", f"did you mean {_PREFIX}{'__'.join(path).upper()}?")
         if name.startswith(_PREFIX) and "__" in name:
             if not name.isupper():
                 raise ConfigError(name, "a setting's name is in upper case", f"write {name.upper()}")

@@ -210,7 +210,7 @@ class ParquetTable:
         try:
             import polars as pl
         except ImportError:
-            fix = "run pip install 'dualloop[research]', or use CSV"
+            fix = "run pip install polars in dualloop's environment, or use CSV"
             raise DataError(path.name, "reading Parquet needs polars", fix) from None
         self.name = path.name
         self.path = path

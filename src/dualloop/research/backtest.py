@@ -50,7 +50,7 @@ def run(
         loaded = data.day(day)
         result.days += 1
         if loaded.master is None:
-            result.notes.append(f"{day}: no listed option that still lives; the day is left out")
+            result.notes.append(f"{day}: no option in the data expires on or after this day; the day is left out")
             continue
         one = PlayedDay(loaded, loaded.master, terms)
         one.run()

@@ -66,7 +66,7 @@ def order(facts: Sequence[AnyFact], position: Position) -> dict[str, Any]:
 
 
 def summary(figures: Summary) -> dict[str, Any]:
-    counts = ("trades", "winners", "reasons")
+    counts = ("trades", "winners", "reasons", "resolutions")
     return {name: value if name in counts else number(value) for name, value in figures._asdict().items()}
 
 

@@ -54,6 +54,7 @@ def summary(figures: Summary) -> str:
     touch = "gross, bought at the ask and sold at the bid"
     rows.append(("at touch", known(figures.at_touch), touch if figures.at_touch is not None else "not recorded"))
     rows += [("exits" if i == 0 else "", str(n), reason) for i, (reason, n) in enumerate(figures.reasons.items())]
+    rows += [("prices" if i == 0 else "", str(n), name) for i, (name, n) in enumerate(figures.resolutions.items())]
     names, values = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     return "\n".join(f"{name:<{names}}  {value:>{values}}  {more}".rstrip() for name, value, more in rows)
 

@@ -142,20 +142,20 @@ def _stops(lines: Sequence[whys.StopLine], price: int) -> str:
             rupees(line.level) if line.level else "not armed",
             "-" if line.distance is None else rupees(line.distance),
             "-" if line.distance is None else percent(line.distance, price, sign=False).removesuffix(" %"),
-            f"would {'leave' if line.would_leave else 'hold'}",
+            f"would {'leave' if line.would_leave else 'hold'}" if price else "-",
             _looked_at(line),
             _age(line.age_us),
         )
         for line in lines
     ]
-    columns = f"stop|level|distance|%|at {rupees(price)}|looked at|age"
+    columns = f"stop|level|distance|%|{f'at {rupees(price)}' if price else 'no price'}|looked at|age"
     return table(columns, rows, "lrrrllr")
 
 
 def _looked_at(line: whys.StopLine) -> str:
     if line.name is ExitReason.OI_STOP:
         return f"OI {count(line.value)}"
-    return f"{'VWAP' if line.looked_at == 'vwap' else line.looked_at} {rupees(line.value)}"
+    return f"{'VWAP' if line.looked_at == 'vwap' else line.looked_at} {rupees(line.value) if line.value else '-'}"
 
 
 def _again(of: whys.Why) -> str:
@@ -166,8 +166,8 @@ def _again(of: whys.Why) -> str:
     if of.leaving.levels_again:
         return wrapped("Decided again from this record by the rules of the run: the same levels, the same reasons.")
     return wrapped(
-        "Decided again from the recorded levels: the same reasons. The rules of this run are not at hand, so the "
-        "levels were not computed anew: name them with --config."
+        "Decided again from the recorded levels: the same reasons. The journal has no rules of this run, so the "
+        "levels were not computed anew."
     )
 
 
