@@ -21,7 +21,6 @@ from dualloop.market.reasons import Edit, Side
 from dualloop.market.units import SECOND_US, midnight_us, rupees
 from dualloop.ports import (
     Broker,
-    BrokerError,
     LoggedOut,
     OrderReport,
     OrderRequest,
@@ -72,6 +71,7 @@ class Desk:
         self._news = asyncio.Event()
         self._page_again_us: dict[str, int] = {}
         self._incredible: set[str] = set()
+        self._book_error = ""
         self.last_price: dict[str, int] = {}
         """The last believed price of each open position, paise."""
 
@@ -334,11 +334,13 @@ class Desk:
         try:
             async with asyncio.timeout(_SEND_TIMEOUT_S):
                 reports = await self._broker.orders()
-        except (BrokerError, TimeoutError):
-            return False
         except Exception as error:
-            self.alarm(f"the order book cannot be read: {type(error).__name__}: {error}", page=False)
+            text = f"the order book cannot be read: {type(error).__name__}: {error}"
+            if text != self._book_error:
+                self._book_error = text
+                self.alarm(text, page=False)
             return False
+        self._book_error = ""
         for report in reports:
             self.apply(report)
         return True

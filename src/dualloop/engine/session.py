@@ -30,6 +30,7 @@ from dualloop.strategy.entry import Day
 
 _PAGE_BEFORE_US = 2 * MINUTE_US
 _BOOK_AGAIN_S = 5.0
+_LONGEST_PAUSE_S = 60.0
 _AFTER_US = MINUTE_US
 """How long a position that is still open after the last candle is waited for before the day is closed over it."""
 
@@ -180,7 +181,9 @@ class Session:
             await asyncio.sleep((at_us - self._now()) / SECOND_US)
 
     async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        pause_s = 1.0
         while True:
+            begun_us = self._now()
             try:
                 await run()
                 self._failed(name, RuntimeError("it ended, and must not"))
@@ -188,7 +191,9 @@ class Session:
                 raise
             except Exception as error:
                 self._failed(name, error)
-            await asyncio.sleep(1.0)
+            # At a growing pace: a loop that fails at once every time must not flood the journal.
+            pause_s = 1.0 if self._now() - begun_us > MINUTE_US else min(2 * pause_s, _LONGEST_PAUSE_S)
+            await asyncio.sleep(pause_s)
 
     def _failed(self, loop: str, error: BaseException) -> None:
         self.desk.record(f.LoopFailed(self._now(), loop, f"{type(error).__name__}: {error}"))
