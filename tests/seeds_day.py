@@ -39,6 +39,19 @@ def grid(first: str = "09:15", candles: int = 75) -> list[str]:
     return [f"{(begin + 5 * i) // 60:02d}:{(begin + 5 * i) % 60:02d}" for i in range(candles)]
 
 
+def every_second(first: str, last: str, price: str) -> list[tuple[str, str]]:
+    """The same price every second, both ends included."""
+
+    def seconds(text: str) -> int:
+        hour, minute, second = map(int, text.split(":"))
+        return hour * 3600 + minute * 60 + second
+
+    return [
+        (f"{at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d}", price)
+        for at in range(seconds(first), seconds(last) + 1)
+    ]
+
+
 def write(folder: Path, name: str, header: str, rows: Iterable[str]) -> None:
     """One CSV of a DATA folder."""
     folder.mkdir(parents=True, exist_ok=True)

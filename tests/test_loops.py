@@ -29,7 +29,7 @@ from dualloop.ports import (
     Unreachable,
 )
 from dualloop.strategy.exit import EditRefused
-from seeds_day import SECOND_STORY, STORY, write_seeds_day
+from seeds_day import SECOND_STORY, STORY, every_second, write_seeds_day
 from worlds import PassingFeed, World, seeds_world
 
 
@@ -421,17 +421,6 @@ def test_breakeven_arms_the_trail_at_the_entry(tmp_path: Path) -> None:
 
 
 # -- the clock ---------------------------------------------------------------------------------
-
-
-def every_second(first: str, last: str, price: str) -> list[tuple[str, str]]:
-    def seconds(text: str) -> int:
-        hour, minute, second = map(int, text.split(":"))
-        return hour * 3600 + minute * 60 + second
-
-    return [
-        (f"{at // 3600:02d}:{at // 60 % 60:02d}:{at % 60:02d}", price)
-        for at in range(seconds(first), seconds(last) + 1)
-    ]
 
 
 def test_the_days_exit_begins_at_the_first_price_from_exit_start(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from days import write_days
 from dualloop import modes
+from dualloop.book.export import trade_row
 from dualloop.book.facts import Decided
 from dualloop.book.stats import Trade
 from dualloop.config import load
@@ -18,6 +19,7 @@ from dualloop.research.backtest import Fill, Intrabar
 from oracle import Decision
 from oracle import Trade as OracleTrade
 from oracle import run as oracle
+from seeds_day import STORY, every_second, write_seeds_day
 
 TERMS: list[tuple[Fill, Intrabar]] = [
     ("close", "close"),
@@ -133,6 +135,35 @@ def test_replay_agrees_under_other_rules(tmp_path: Path, sets: tuple[str, ...]) 
         result = run_backtest(folder, sets=sets)
         replayed = modes.replay(folder, load(None, {}, sets), environ={"XDG_STATE_HOME": str(tmp_path / str(seed))})
         assert [ours(t) for t in replayed.trades] == [ours(t) for t in result.trades]
+
+
+STREAMS = {
+    "the seeds' story": STORY,
+    "silence from 14:40 on": [*every_second("09:30:10", "14:40:00", "155.00")],
+    "silence over exit.start": [*every_second("09:30:10", "14:49:59", "155.00"), ("14:50:09", "149.00")],
+    "a stop on the first price of the exit": [*every_second("09:30:10", "14:49:59", "155.00"), ("14:50:00", "112.50")],
+    "jumps": [
+        *every_second("09:30:10", "09:31:00", "150.00"),
+        *(("09:31:01", "60.00"), ("09:31:02", "150.00"), ("09:31:03", "400.00"), ("09:31:04", "410.00")),
+        *every_second("09:31:05", "09:32:00", "411.00"),
+        *(("09:32:01", "200.00"), ("09:32:09", "411.00")),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+@pytest.mark.parametrize("sets", [(), ("paper.fill=touch", "paper.slippage_ticks=2"), ("exit.cadence=60s",)])
+def test_backtest_and_replay_agree_on_recorded_prices(tmp_path: Path, name: str, sets: tuple[str, ...]) -> None:
+    """Every column of the trade log, on streams with silences, jumps, and an exit without a price."""
+    folder = write_seeds_day(tmp_path / "data", STREAMS[name])
+    ltp = (folder / "ltp.csv").read_text().replace(",,\n", ",140.00,420.00\n")
+    (folder / "ltp.csv").write_text(ltp)
+    result = run_backtest(folder, sets=sets)
+    replayed = modes.replay(folder, load(None, {}, sets), environ={"XDG_STATE_HOME": str(tmp_path)})
+    assert result.trades
+    assert [{**trade_row(t), "mode": ""} for t in result.trades] == [
+        {**trade_row(t), "mode": ""} for t in replayed.trades
+    ]
 
 
 def test_the_oracle_agrees_under_other_rules(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ class PlayedDay:
         day.see_chain(BarChain(bars, start_us + self.session.candle_us))
         if held is not None:
             self._see_contract(held.signal.contract, start_us)
-            if held.prices is not None:
+            if held.prices is not None and held.sent_us is None:  # what was sent was decided on what was known then
                 self._bar_levels(held)
 
     def _decide(self, start_us: int, acted_us: int) -> Signal | None:
@@ -241,11 +241,13 @@ class PlayedDay:
     def _no_price(self, held: _Held) -> None:
         """Nothing came from `exit.start` on: the last price seen, and the trade says so."""
         contract = held.signal.contract
+        bid = ask = None
         if held.prices is not None:
             last = held.prices.ltp[-1]
+            bid, ask = held.prices.bid[-1] or None, held.prices.ask[-1] or None
         else:
             last = max(bars[contract] for bars in self.data.bars.values() if contract in bars).close
-        self._left(held, self.session.over_us, last, (ExitReason.EOD_EXIT,), note=NO_PRICE)
+        self._left(held, self.session.over_us, last, (ExitReason.EOD_EXIT,), bid=bid, ask=ask, note=NO_PRICE)
 
     # -- bars --------------------------------------------------------------------------------
 
