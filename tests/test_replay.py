@@ -19,7 +19,7 @@ from dualloop.book.export import trade_row
 from dualloop.book.facts import AnyFact, DayStarted, Decided, Leg, OrderIntended, Restarted, RunEnded
 from dualloop.config import load
 from dualloop.journal import AlreadyRunning, Journal, digest, latest_run, read, state_root
-from seeds_day import write_seeds_day
+from seeds_day import STORY, every_second, write_seeds_day
 
 REAL_DAY = Path(__file__).resolve().parents[2] / "shared" / "data" / "nifty-2025-08-29"
 
@@ -95,13 +95,15 @@ def commits_of(run: Callable[[], modes.Run], watch: pytest.MonkeyPatch) -> tuple
         return run(), commits
 
 
-@pytest.mark.parametrize("market", ["the seeds' ticks", 0, 7, 8])
+@pytest.mark.parametrize("market", ["the seeds' ticks", "a wild tick", 0, 7, 8])
 def test_killed_after_any_commit_it_resumes_to_the_same_trades(
     tmp_path: Path, market: int | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A crash after every single commit of a day, orders in flight included: same trades, nothing twice (R12, §5)."""
     if isinstance(market, str):
-        write_seeds_day(tmp_path / "data")
+        wild = [*every_second("09:30:10", "09:30:14", "150.00"), *every_second("09:30:15", "09:31:20", "141.00")]
+        wild += [("09:31:21", "184.00"), *every_second("09:31:22", "09:40:30", "141.00")]
+        write_seeds_day(tmp_path / "data", wild if market == "a wild tick" else STORY)
     else:  # bars: days that end by the trail, at the day's end, and by three stops at once
         write_days(tmp_path / "data", seed=market, first=date(2025, 3, 3), days=1)
     whole, commits = commits_of(lambda: replay(tmp_path / "data", tmp_path), monkeypatch)

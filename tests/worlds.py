@@ -43,8 +43,8 @@ class PassingFeed:
     async def quote(self, contract: Contract) -> Quote | None:
         return await self.inner.quote(contract)
 
-    async def extremes(self, contract: Contract, after_us: int) -> tuple[int, int] | None:
-        return await self.inner.extremes(contract, after_us)
+    async def prices_since(self, contract: Contract, after_us: int) -> Sequence[tuple[int, int]]:
+        return await self.inner.prices_since(contract, after_us)
 
     def ticks(self, contract: Contract) -> Ticks:
         return self.inner.ticks(contract)

@@ -142,9 +142,11 @@ def backtest(
 
     market = modes.Market.of(loaded)
     opened = modes.open_data(data, loaded, market)
+    days = modes.days_of(opened, first, last)
+    modes.check_size(loaded, opened, days)
     result = bt.run(
         opened,
-        modes.days_of(opened, first, last),
+        days,
         params=loaded.params(),
         rule=loaded.fill_rule(),
         fill=loaded.backtest.fill,

@@ -145,8 +145,7 @@ def replay(
     market = Market.of(config)
     data = open_data(folder, config, market)
     days = days_of(data, first, last)
-    for day in days if config.limits.lots > _ALWAYS_FREE else ():
-        _check_size(config, data.day(day))
+    check_size(config, data, days)
     input_hash = _input_hash(data, config, days, seed)
     root = state_root(environ)
     if journal_folder is not None:
@@ -179,6 +178,12 @@ def replay(
 def _input_hash(data: Data, config: Config, days: list[date], seed: int) -> str:
     parts = (data.digest, config.digest(), days[0].isoformat(), days[-1].isoformat(), str(seed))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:_HASH_CHARS]
+
+
+def check_size(config: Config, data: Data, days: list[date]) -> None:
+    """Raises `ConfigError` when an order of the configured lots would exceed the freeze quantity of one of the days."""
+    for day in days if config.limits.lots > _ALWAYS_FREE else ():
+        _check_size(config, data.day(day))
 
 
 def _check_size(config: Config, data: DayData) -> None:
@@ -303,7 +308,11 @@ def _write_trade_log(folder: Path, trades: list[Trade]) -> None:
 
 
 def _mark_latest(root: Path, folder: Path) -> None:
-    root.mkdir(parents=True, exist_ok=True)
-    new = root / f"latest.{os.getpid()}"
-    new.write_text(os.path.relpath(folder.resolve(), root.resolve()), encoding="utf-8")
-    new.replace(root / "latest")
+    """Remember which run was started last; a run that has a folder of its own does without it."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        new = root / f"latest.{os.getpid()}"
+        new.write_text(os.path.relpath(folder.resolve(), root.resolve()), encoding="utf-8")
+        new.replace(root / "latest")
+    except OSError as error:
+        print(f"{root} cannot be written ({error.strerror}): name this run with --journal", file=sys.stderr)

@@ -115,8 +115,8 @@ class Feed(Protocol):
         """The present quote, asked for apart from the stream; None where there is no such second source."""
         ...
 
-    async def extremes(self, contract: Contract, after_us: int) -> tuple[int, int] | None:
-        """Highest and lowest price after an instant, as exactly as the source can; None when there was none."""
+    async def prices_since(self, contract: Contract, after_us: int) -> Sequence[tuple[int, int]]:
+        """(When, price) after an instant until now, in order, as finely as the source can."""
         ...
 
     def ticks(self, contract: Contract) -> "Ticks":

@@ -29,6 +29,7 @@ from dualloop.ports import (
     Unreachable,
 )
 from dualloop.strategy import exit as stops
+from dualloop.strategy.belief import Belief
 from dualloop.strategy.params import Params
 
 _SEND_TIMEOUT_S = 5.0
@@ -72,6 +73,8 @@ class Desk:
         self._page_again_us: dict[str, int] = {}
         self._incredible: set[str] = set()
         self._book_error = ""
+        self.beliefs: dict[str, Belief] = {}
+        """What recovery found the stream of a position to have made believed (R25)."""
         self.last_price: dict[str, int] = {}
         """The last believed price of each open position, paise."""
 

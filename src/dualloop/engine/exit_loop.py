@@ -87,7 +87,8 @@ class Watcher:
         self._session = session
         self._now = now
         self._params = desk.params
-        self._belief = beliefs.Belief(position.entry_price)
+        last = desk.last_price.get(position.key, position.entry_price)
+        self._belief = desk.beliefs.pop(position.key, beliefs.Belief(last))
         self._leaving: tuple[f.ExitCard, int | None] | None = None
         self._heard_us = now()
         self._retry_us = 0

@@ -10,9 +10,9 @@ from dualloop.book import facts as f
 from dualloop.book.orders import State
 from dualloop.book.positions import Position
 from dualloop.engine.desk import Desk
-from dualloop.ports import Feed
+from dualloop.ports import BARS, Feed
 from dualloop.strategy import exit as stops
-from dualloop.strategy import rules
+from dualloop.strategy.belief import Belief, accept, offer
 
 _TIMEOUT_S = 5.0
 
@@ -33,19 +33,26 @@ async def recover(desk: Desk, feed: Feed) -> bool:
 
 
 async def _extremes(desk: Desk, feed: Feed, position: Position) -> None:
-    """The highest and lowest of journal and market since the entry (R33); a wild one is left out (R25)."""
+    """The highest and lowest of journal and market since the entry (R33), as the exit loop would have believed them."""
     if desk.params.cadence_us:
         return  # a polled position never saw the prices in between, and each it saw is in the journal
     try:
         async with asyncio.timeout(_TIMEOUT_S):
-            found = await feed.extremes(position.contract, position.opened_us)
+            found = await feed.prices_since(position.contract, position.opened_us)
     except Exception as error:  # whatever it is, it must not keep the exit loop from starting
         desk.alarm(f"the prices since the entry of {position.entry.symbol} cannot be read: {error}", page=False)
         return
-    if found is None:
-        return
-    watch = desk.watch(position)
-    for price in found:
-        if price > 0 and not rules.far_jump(price, watch.peak if price > watch.peak else watch.low):
-            watch = stops.see(watch, price, desk.params)
-    desk.saw(position, watch, desk.last_price.get(position.key, position.entry_price))
+    watch, belief = desk.watch(position), Belief(position.entry_price)
+    on_bars = position.entry.resolution == BARS
+    for at_us, price in found:
+        believed: tuple[int, ...] = (price,)
+        if not on_bars:
+            due_us = belief.due_us
+            belief, earlier = accept(belief) if due_us is not None and due_us < at_us else (belief, ())
+            belief, now = offer(belief, price, at_us)
+            believed = earlier + now
+        for each in believed:
+            watch = stops.see(watch, each, desk.params)
+    if found:
+        desk.beliefs[position.key] = belief
+        desk.saw(position, watch, found[-1][1] if on_bars else belief.price)

@@ -313,10 +313,13 @@ class PlayedDay:
     def _fill_waiting(self, waiting: _Waiting, until_us: int) -> None:
         prices = self.data.ltp[waiting.signal.contract]
         index = bisect_left(prices.at_us, waiting.at_us)
-        last_us = waiting.at_us + waiting.patience_us
+        last_us = min(waiting.at_us + waiting.patience_us, self.exit_us)  # R15: cancelled at `exit.start`
         if index < len(prices.at_us) and prices.at_us[index] <= min(until_us, last_us):
             bid, ask = prices.bid[index] or None, prices.ask[index] or None
             self._bought(waiting, prices.at_us[index], prices.ltp[index], bid, ask)
+            if self._held is not None and prices.at_us[index] >= self.exit_us:  # filled that late, it is left at once
+                at_us, ltp = prices.at_us[index], prices.ltp[index]
+                self._left(self._held, at_us, ltp, (ExitReason.EOD_EXIT,), bid=bid, ask=ask)
         elif until_us >= last_us:
             self._waiting = None
 

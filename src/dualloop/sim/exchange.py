@@ -105,10 +105,10 @@ class Exchange:
         """None: a recording has one source of prices, so no quote can confirm another (R25)."""
         return None
 
-    async def extremes(self, contract: Contract, after_us: int) -> tuple[int, int] | None:
+    async def prices_since(self, contract: Contract, after_us: int) -> Sequence[tuple[int, int]]:
         series = self._prices(contract)
-        seen = series.ltp[bisect_right(series.at_us, after_us) : bisect_right(series.at_us, self._loop.now_us())]
-        return (max(seen), min(seen)) if seen else None
+        first, end = bisect_right(series.at_us, after_us), bisect_right(series.at_us, self._loop.now_us())
+        return list(zip(series.at_us[first:end], series.ltp[first:end], strict=True))
 
     def ticks(self, contract: Contract) -> Ticks:
         bars, spacing = self._prices(contract).is_bars, self._data.spacing_us or SECOND_US
