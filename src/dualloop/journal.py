@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dualloop.book.facts import AnyFact, decode, encode
@@ -73,6 +73,8 @@ class Journal:
         """Number of facts so far."""
         self.digest: str = row[1] if row else ""
         """Hash of all facts so far, in their order."""
+        self.tell: Callable[[AnyFact], None] | None = None
+        """Hears each fact once it is durable. It must neither fail nor wait."""
 
     def append(self, *facts: AnyFact) -> None:
         """Make these facts durable, all or none, in this order. Raises `JournalDead` when that fails."""
@@ -90,6 +92,9 @@ class Journal:
         except sqlite3.Error as error:
             raise JournalDead(f"{self.folder / FILE} cannot be written ({error})") from error
         self.seq, self.digest = seq, digest
+        if self.tell is not None:
+            for fact in facts:
+                self.tell(fact)
 
     def facts(self) -> Iterator[AnyFact]:
         """Every fact so far, in order."""

@@ -10,6 +10,7 @@ BrokerError
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -70,6 +71,32 @@ class OrderReport(NamedTuple):
     bid: int | None = None
     ask: int | None = None
     note: str = ""
+
+
+@dataclass(slots=True)
+class PlacedOrder:
+    """An order as the side that fills it knows it. Both pretenders, paper broker and exchange in memory, keep these."""
+
+    request: OrderRequest
+    order_id: str
+    status: OrderStatus = OrderStatus.OPEN
+    filled: int = 0
+    value: int = 0
+    at_us: int = 0
+    bid: int | None = None
+    ask: int | None = None
+    note: str = ""
+
+    def fill(self, price: int, at_us: int, bid: int | None, ask: int | None, note: str = "") -> None:
+        """All of it at one price, paise."""
+        self.status, self.filled, self.value = OrderStatus.COMPLETE, self.request.qty, price * self.request.qty
+        self.at_us, self.bid, self.ask, self.note = at_us, bid, ask, note
+
+    def report(self) -> OrderReport:
+        request, status = self.request, self.status
+        return OrderReport(
+            request.tag, self.order_id, status, self.filled, self.value, self.at_us, self.bid, self.ask, self.note
+        )
 
 
 class Broker(Protocol):

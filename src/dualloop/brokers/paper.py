@@ -6,39 +6,37 @@ from the journal and never reused (R21).
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
 from dualloop.market.fills import FillRule, fill_price, may_fill
 from dualloop.market.instruments import Contract, Master
 from dualloop.market.quotes import Tick
-from dualloop.ports import Feed, OrderReport, OrderRequest, OrderStatus, Refused, Reports, Ticks
+from dualloop.ports import Feed, OrderReport, OrderRequest, OrderStatus, PlacedOrder, Refused, Reports, Ticks
 
 _REOPEN_S = 1.0
 
 
-@dataclass(slots=True)
-class _Order:
-    request: OrderRequest
-    order_id: str
-    status: OrderStatus = OrderStatus.OPEN
-    value: int = 0
-    at_us: int = 0
-    bid: int | None = None
-    ask: int | None = None
-
-    def report(self) -> OrderReport:
-        filled = self.request.qty if self.status is OrderStatus.COMPLETE else 0
-        tag = self.request.tag
-        return OrderReport(tag, self.order_id, self.status, filled, self.value, self.at_us, self.bid, self.ask)
+def _unknown(contract: Contract) -> None:
+    """The newest price before anybody listened, where there is nobody to ask."""
 
 
 class PaperBroker:
-    """`Broker` over a feed's prices. `first_number` continues the numbering of the journal's orders of that day."""
+    """`Broker` over a feed's prices. `first_number` continues the numbering of the journal's orders of that day.
+
+    `newest` tells the last price that the feed had for a contract before it was listened to: in virtual time an
+    order and the price that fills it can have the same instant, and a restart goes on within an instant.
+    """
 
     def __init__(
-        self, feed: Feed, master: Master, rule: FillRule, day: date, now: Callable[[], int], first_number: int = 1
+        self,
+        feed: Feed,
+        master: Master,
+        rule: FillRule,
+        day: date,
+        now: Callable[[], int],
+        first_number: int = 1,
+        newest: Callable[[Contract], Tick | None] = _unknown,
     ) -> None:
         self._feed = feed
         self._master = master
@@ -46,7 +44,8 @@ class PaperBroker:
         self._day = day
         self._now = now
         self._number = first_number
-        self._orders: dict[str, _Order] = {}
+        self._orders: dict[str, PlacedOrder] = {}
+        self._before = newest
         self._newest: dict[Contract, Tick] = {}
         self._listening: dict[Contract, asyncio.Task[None]] = {}
         self._reports = Reports()
@@ -58,14 +57,7 @@ class PaperBroker:
         listed = self._master[order.contract]
         if order.qty <= 0 or order.qty % listed.lot or order.qty > listed.freeze:
             raise Refused(f"quantity {order.qty} is not whole lots of {listed.lot} up to {listed.freeze}")
-        accepted = _Order(order, f"PAPER_{self._day:%Y%m%d}_{self._number:03d}")
-        self._number += 1
-        self._orders[accepted.order_id] = accepted
-        newest = self._newest.get(order.contract)
-        if newest is not None:
-            self._try(accepted, newest)
-        self._listen(order.contract)
-        return accepted.order_id
+        return self._accept(order).order_id
 
     async def cancel(self, order_id: str) -> None:
         """Cancel an open order; `Refused` when it is not open."""
@@ -81,14 +73,43 @@ class PaperBroker:
     def reports(self) -> Reports:
         return self._reports
 
+    def restore(self, known: Iterable[PlacedOrder], unanswered: Iterable[OrderRequest]) -> None:
+        """Stand as before the process died: the orders of its journal, and those whose answer it never recorded.
+
+        Paper loses nothing on the way, so an unanswered order had arrived.
+        """
+        for order in known:
+            self._orders[order.order_id] = order
+            self._listen(order.request.contract)
+            self._fill_at_once(order)
+        for request in unanswered:
+            self._accept(request)
+
     def close(self) -> None:
         """Stop listening to prices."""
         for task in self._listening.values():
             task.cancel()
 
+    def _accept(self, request: OrderRequest) -> PlacedOrder:
+        accepted = PlacedOrder(request, f"PAPER_{self._day:%Y%m%d}_{self._number:03d}")
+        self._number += 1
+        self._orders[accepted.order_id] = accepted
+        self._listen(request.contract)
+        self._fill_at_once(accepted)
+        return accepted
+
+    def _fill_at_once(self, order: PlacedOrder) -> None:
+        """Fill at the newest price when that may fill it."""
+        newest = self._newest.get(order.request.contract)
+        if newest is not None:
+            self._try(order, newest)
+
     def _listen(self, contract: Contract) -> None:
         """Hear the contract's prices from its first order on: an exit fills at the newest of them."""
         if contract not in self._listening:
+            before = self._before(contract)
+            if before is not None:
+                self._newest[contract] = before
             self._listening[contract] = asyncio.get_running_loop().create_task(self._listen_on(contract))
 
     async def _listen_on(self, contract: Contract) -> None:
@@ -110,7 +131,7 @@ class PaperBroker:
         finally:
             stream.close()
 
-    def _try(self, order: _Order, tick: Tick) -> None:
+    def _try(self, order: PlacedOrder, tick: Tick) -> None:
         request = order.request
         if order.status is not OrderStatus.OPEN or request.contract != tick.contract:
             return
@@ -118,6 +139,5 @@ class PaperBroker:
             price = fill_price(
                 request.side, tick.ltp, tick.bid, tick.ask, self._master[request.contract].tick, self._rule
             )
-            order.status, order.value, order.at_us = OrderStatus.COMPLETE, price * request.qty, self._now()
-            order.bid, order.ask = tick.bid, tick.ask
+            order.fill(price, self._now(), tick.bid, tick.ask)
             self._reports.put(order.report())

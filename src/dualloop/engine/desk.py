@@ -77,6 +77,8 @@ class Desk:
         """What recovery found the stream of a position to have made believed (R25)."""
         self.last_price: dict[str, int] = {}
         """The last believed price of each open position, paise."""
+        self.heard_us: dict[str, int] = {}
+        """When the stream of each open position was last heard."""
 
     def now(self) -> int:
         """The present instant; never before the last fact, whatever the wall clock does."""
@@ -115,6 +117,14 @@ class Desk:
         """The contract of the open position; with several, of the oldest."""
         positions = self.book.open_positions()
         return positions[0].contract if positions else None
+
+    def prices(self) -> dict[str, tuple[int, int]]:
+        """(Last believed price, when its stream was last heard) of each open position, for whoever looks on."""
+        return {
+            position.key: (self.last_price[position.key], self.heard_us.get(position.key, position.opened_us))
+            for position in self.book.open_positions()
+            if position.key in self.last_price
+        }
 
     def watch(self, position: Position) -> stops.Watch:
         """The exit loop's view of a position, rebuilt from the book when this process has none yet."""

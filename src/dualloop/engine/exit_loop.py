@@ -140,7 +140,7 @@ class Watcher:
     # -- prices ------------------------------------------------------------------------------
 
     def _hear(self, tick: Tick) -> None:
-        self._heard_us = tick.at_us
+        self._heard_us = self._desk.heard_us[self._position.key] = tick.at_us
         if tick.at_us <= self._position.opened_us or not self._in_cadence(tick.at_us):
             return
         if self._stream.stale_after_us is None:

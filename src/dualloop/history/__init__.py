@@ -38,9 +38,9 @@ class DayData(NamedTuple):
     day: date
     session: Session
     master: Master | None
-    spot: dict[int, Candle]
-    bars: dict[int, dict[Contract, Candle]]
-    ltp: dict[Contract, Prices]
+    spot: Mapping[int, Candle]
+    bars: Mapping[int, Mapping[Contract, Candle]]
+    ltp: Mapping[Contract, Prices]
     spacing_us: int | None
     counts: Counter[str]
 

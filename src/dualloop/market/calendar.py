@@ -1,6 +1,6 @@
 """Trading days and session times. Nothing here, or anywhere, assumes 75 candles a day (R2)."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -42,11 +42,24 @@ class Calendar:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._holidays = {row.day("date") for row in read_table("holidays", folder)}
-        self._sessions = [r for r in read_table("sessions", folder) if r.text("segment") == "index_options"]
+        sessions = read_table("sessions", folder)
+        self._sessions = [row for row in sessions if row.text("segment") == "index_options"]
+        self._index = [row for row in sessions if row.text("segment") == "nifty_spot"]
 
     def is_trading_day(self, day: date) -> bool:
         """Whether the exchange's calendar has a full session that day: no weekend, no listed holiday."""
         return day.weekday() < 5 and day not in self._holidays
+
+    def sessions_between(self, first: date, last: date) -> int:
+        """Trading days after `first`, up to and with `last`."""
+        days = range(1, (last - first).days + 1)
+        return sum(self.is_trading_day(first + timedelta(days=each)) for each in days)
+
+    def index_rests_us(self, day: date) -> int:
+        """The instant from which the index hardly moves: its closing auction, or the end of its day."""
+        if not self._index:  # a user's own table without the index
+            return self.session(day).close_us
+        return midnight_us(day) + in_force(self._index, day).clock_us("close")
 
     def session(self, day: date, candle_minutes: int = 5) -> Session:
         """The hours of index options on that day."""

@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from dualloop.market.calendar import Calendar
 from dualloop.market.dated import Row, TableError, in_force, read_table
 from dualloop.market.reasons import Direction
 from dualloop.market.units import paise, rupees
@@ -66,6 +67,10 @@ class Master:
         """Units in one lot of the traded expiry."""
         return next(each.lot for each in self._by_contract.values() if each.contract.expiry == self.expiry)
 
+    def contracts(self) -> Iterable[Contract]:
+        """Every contract listed on the day, of all expiries, in the order of the list."""
+        return self._by_contract.keys()
+
     def __getitem__(self, contract: Contract) -> Instrument:
         return self._by_contract[contract]
 
@@ -96,6 +101,9 @@ class ContractTables:
         self._lots = read_table("lots", folder)
         self._contracts = read_table("contracts", folder)
         self._expiries = {row.day("expiry"): row for row in read_table("expiries", folder)}
+        scheduled = [(row.day("scheduled"), expiry) for expiry, row in self._expiries.items()]
+        self._scheduled = {day - timedelta(days=day.weekday()): expiry for day, expiry in scheduled}
+        """The expiry of each week that the table knows, by the Monday of its scheduled day."""
         first, last = min(self._expiries), max(self._expiries)
         self._weekdays = tuple(self._expiries[day].day("scheduled").weekday() for day in (first, last))
         """The weekday of expiries before the table begins, and after it ends."""
@@ -108,6 +116,32 @@ class ContractTables:
         scheduled = self._weekdays[0] if expiry < min(self._expiries) else self._weekdays[1]
         nominal = expiry + timedelta(days=(scheduled - expiry.weekday()) % 7)
         return (nominal + _WEEK).month != nominal.month
+
+    def expiries(self, day: date, count: int, calendar: Calendar) -> list[date]:
+        """The next weekly expiries on or after that day: from the table where it knows the week, else by its weekday.
+
+        An expiry that falls on a holiday moves to the trading day before it.
+        """
+        found: list[date] = []
+        monday = day - timedelta(days=day.weekday())
+        while len(found) < count:
+            expiry = self._of_week(monday, calendar)
+            if expiry >= day:
+                found.append(expiry)
+            monday += _WEEK
+        return found
+
+    def _of_week(self, monday: date, calendar: Calendar) -> date:
+        """The expiry scheduled for the week of that Monday."""
+        known = self._scheduled.get(monday)
+        if known is not None:
+            return known
+        earlier = [week for week in self._scheduled if week < monday]
+        row = self._expiries[self._scheduled[max(earlier) if earlier else min(self._scheduled)]]
+        expiry = monday + timedelta(days=row.day("scheduled").weekday())
+        while not calendar.is_trading_day(expiry):
+            expiry -= timedelta(days=1)
+        return expiry
 
     def lot(self, underlying: str, expiry: date) -> int:
         """Units in one lot of contracts of that expiry. Raises `TableError` for an underlying without a row."""

@@ -4,6 +4,7 @@ What is held is played on its LTP data where the day has it, else on its bars (R
 """
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -106,7 +107,7 @@ class PlayedDay:
 
     # -- deciding, as the entry loop does ----------------------------------------------------
 
-    def _see(self, start_us: int, bars: dict[Contract, Candle]) -> None:
+    def _see(self, start_us: int, bars: Mapping[Contract, Candle]) -> None:
         """A finished candle: spot, chain, and the levels of what is held, before its close is held against them."""
         day, held = self.day, self._held
         day.begin(start_us)
@@ -149,7 +150,7 @@ class PlayedDay:
 
     # -- entering ----------------------------------------------------------------------------
 
-    def _enter(self, signal: Signal, acted_us: int, bars: dict[Contract, Candle]) -> None:
+    def _enter(self, signal: Signal, acted_us: int, bars: Mapping[Contract, Candle]) -> None:
         self._entries += 1
         waiting = _Waiting(signal, self._order_id(), acted_us, max(MINUTE_US, 3 * self.spacing_us))
         if signal.contract in self.data.ltp or self.terms.fill == "next_open":
@@ -251,7 +252,7 @@ class PlayedDay:
 
     # -- bars --------------------------------------------------------------------------------
 
-    def _open(self, start_us: int, bars: dict[Contract, Candle]) -> None:
+    def _open(self, start_us: int, bars: Mapping[Contract, Candle]) -> None:
         """A bar begins: a `next_open` entry fills or is abandoned; in `worst` its open may leave."""
         waiting, held = self._waiting, self._held
         if waiting is not None and waiting.signal.contract not in self.data.ltp:
@@ -266,7 +267,7 @@ class PlayedDay:
                 if reasons:
                     self._left(held, start_us, bar.open, reasons)
 
-    def _close(self, at_us: int, bars: dict[Contract, Candle]) -> None:
+    def _close(self, at_us: int, bars: Mapping[Contract, Candle]) -> None:
         """A bar has ended, its VWAP and OI seen: stops on its close, in `worst` on low and high before it."""
         held = self._held
         bar = bars.get(held.signal.contract) if held is not None else None

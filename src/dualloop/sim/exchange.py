@@ -10,7 +10,6 @@ up when asked for, so a flat hour costs nothing.
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from dualloop.history import BarChain, DayData
@@ -20,7 +19,7 @@ from dualloop.market.instruments import Contract, Master
 from dualloop.market.quotes import Candle, Chain, Quote, Tick
 from dualloop.market.reasons import Side
 from dualloop.market.units import MINUTE_US, SECOND_US
-from dualloop.ports import BARS, OrderReport, OrderRequest, OrderStatus, Refused, Reports, Ticks
+from dualloop.ports import BARS, OrderReport, OrderRequest, OrderStatus, PlacedOrder, Refused, Reports, Ticks
 from dualloop.sim.loop import VirtualLoop
 
 NO_PRICE = "no_price_at_exit"
@@ -37,34 +36,6 @@ class Series(NamedTuple):
     is_bars: bool
 
 
-@dataclass(slots=True)
-class SimOrder:
-    """An order as the exchange knows it."""
-
-    request: OrderRequest
-    order_id: str
-    status: OrderStatus = OrderStatus.OPEN
-    filled: int = 0
-    value: int = 0
-    at_us: int = 0
-    bid: int | None = None
-    ask: int | None = None
-    note: str = ""
-
-    def report(self) -> OrderReport:
-        return OrderReport(
-            self.request.tag,
-            self.order_id,
-            self.status,
-            self.filled,
-            self.value,
-            self.at_us,
-            self.bid,
-            self.ask,
-            self.note,
-        )
-
-
 class Exchange:
     """One day. `first_number` continues the paper numbering of the journal (R21)."""
 
@@ -77,8 +48,8 @@ class Exchange:
         self._number = first_number
         self._series: dict[Contract, Series] = {}
         self._streams: dict[Contract, list[Ticks]] = {}
-        self._orders: dict[str, SimOrder] = {}
-        self._resting: list[SimOrder] = []
+        self._orders: dict[str, PlacedOrder] = {}
+        self._resting: list[PlacedOrder] = []
         self._playing: set[Contract] = set()
         self._reports = Reports()
         loop.first_at(max(data.session.over_us, loop.now_us()), self._settle)
@@ -109,6 +80,12 @@ class Exchange:
         series = self._prices(contract)
         first, end = bisect_right(series.at_us, after_us), bisect_right(series.at_us, self._loop.now_us())
         return list(zip(series.at_us[first:end], series.ltp[first:end], strict=True))
+
+    def last_tick(self, contract: Contract) -> Tick | None:
+        """The newest price until now, as its stream has delivered it."""
+        series = self._prices(contract)
+        index = bisect_right(series.at_us, self._loop.now_us()) - 1
+        return None if index < 0 else _tick(contract, series, index)
 
     def ticks(self, contract: Contract) -> Ticks:
         bars, spacing = self._prices(contract).is_bars, self._data.spacing_us or SECOND_US
@@ -147,7 +124,7 @@ class Exchange:
     def reports(self) -> Reports:
         return self._reports
 
-    def restore(self, known: Iterable[SimOrder], unanswered: Iterable[OrderRequest]) -> None:
+    def restore(self, known: Iterable[PlacedOrder], unanswered: Iterable[OrderRequest]) -> None:
         """Stand as before the process died: the orders of its journal, and those whose answer it never recorded.
 
         A seed without faults lets every order arrive, so an unanswered one was accepted then.
@@ -161,15 +138,15 @@ class Exchange:
 
     # -- the market moves --------------------------------------------------------------------
 
-    def _accept(self, request: OrderRequest) -> SimOrder:
+    def _accept(self, request: OrderRequest) -> PlacedOrder:
         stem = f"PAPER_{self._data.day:%Y%m%d}"
-        order = SimOrder(request, f"{stem}_{self._number:03d}", at_us=request.at_us)
+        order = PlacedOrder(request, f"{stem}_{self._number:03d}", at_us=request.at_us)
         self._number += 1
         self._orders[order.order_id] = order
         self._rest(order)
         return order
 
-    def _rest(self, order: SimOrder) -> None:
+    def _rest(self, order: PlacedOrder) -> None:
         """Fill at once when a price that may fill it is here already, else wait for the next."""
         self._resting.append(order)
         request, series = order.request, self._prices(order.request.contract)
@@ -202,7 +179,7 @@ class Exchange:
                 self._fill(order, series, index)
         streams = [stream for stream in self._streams.get(contract, ()) if not stream.closed]
         if streams:
-            tick = Tick(contract, series.ltp[index], at_us, series.bid[index] or None, series.ask[index] or None)
+            tick = _tick(contract, series, index)
             for stream in streams:
                 stream.put(tick)
         self._streams[contract] = streams
@@ -212,13 +189,12 @@ class Exchange:
         else:
             self._playing.discard(contract)
 
-    def _fill(self, order: SimOrder, series: Series, index: int, note: str = "") -> None:
+    def _fill(self, order: PlacedOrder, series: Series, index: int, note: str = "") -> None:
         request = order.request
         bid, ask = series.bid[index] or None, series.ask[index] or None
         tick = self._master[request.contract].tick
         price = fill_price(request.side, series.ltp[index], bid, ask, tick, self._rule)
-        order.status, order.filled, order.value = OrderStatus.COMPLETE, request.qty, price * request.qty
-        order.at_us, order.bid, order.ask, order.note = self._loop.now_us(), bid, ask, note
+        order.fill(price, self._loop.now_us(), bid, ask, note)
         self._resting.remove(order)
         self._reports.put(order.report())
 
@@ -243,6 +219,10 @@ class Exchange:
         if series is None:
             series = self._series[contract] = series_of(self._data, contract)
         return series
+
+
+def _tick(contract: Contract, series: Series, index: int) -> Tick:
+    return Tick(contract, series.ltp[index], series.at_us[index], series.bid[index] or None, series.ask[index] or None)
 
 
 def series_of(data: DayData, contract: Contract) -> Series:

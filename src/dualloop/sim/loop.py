@@ -31,8 +31,9 @@ class Deadlock(RuntimeError):
 class _VirtualSelector(selectors.BaseSelector):
     """Registers real files, but passes time by moving its clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, pace: Callable[[float, float], None] | None) -> None:
         self.now_s = 0.0
+        self._pace = pace
         self._real = selectors.DefaultSelector()
         self._calls = 0
 
@@ -48,7 +49,10 @@ class _VirtualSelector(selectors.BaseSelector):
             return ready
         if timeout > 0:
             # One step of the float beyond: the timer waited for is due now, however large the clock has grown.
-            self.now_s = math.nextafter(self.now_s + timeout, math.inf)
+            later_s = math.nextafter(self.now_s + timeout, math.inf)
+            if self._pace is not None:
+                self._pace(self.now_s, later_s)
+            self.now_s = later_s
         return []
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -68,10 +72,14 @@ class _VirtualSelector(selectors.BaseSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """The loop. `start_us` is the instant at which its clock begins; `seed` orders ties."""
+    """The loop. `start_us` is the instant at which its clock begins; `seed` orders ties.
 
-    def __init__(self, start_us: int, seed: int = 0) -> None:
-        self._clock = _VirtualSelector()
+    `pace` is called before time advances, with the instants from and to, and returns when it may: it is where a
+    person looks on. It must not touch the loop.
+    """
+
+    def __init__(self, start_us: int, seed: int = 0, pace: Callable[[int, int], None] | None = None) -> None:
+        self._clock = _VirtualSelector(None if pace is None else lambda a, b: pace(self._at_us(a), self._at_us(b)))
         self._start_us = start_us
         self._ties = random.Random(seed)
         super().__init__(self._clock)
@@ -82,7 +90,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def now_us(self) -> int:
         """The virtual instant, microseconds since the epoch."""
-        return self._start_us + round(self._clock.now_s * 1_000_000)
+        return self._at_us(self._clock.now_s)
+
+    def _at_us(self, clock_s: float) -> int:
+        return self._start_us + round(clock_s * 1_000_000)
 
     def call_at(
         self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None

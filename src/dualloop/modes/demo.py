@@ -1,0 +1,160 @@
+"""One generated day as paper trading sees it: the simulated exchange as the feed, the paper broker for the orders.
+
+No network, no credentials, and nothing that could place a real order. The same loops, the same rules; only time is
+virtual, and passes as fast as it is asked to.
+"""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+from dualloop.book import facts as f
+from dualloop.brokers.paper import PaperBroker
+from dualloop.config import Config
+from dualloop.engine.desk import Desk
+from dualloop.engine.session import Session
+from dualloop.market.calendar import Calendar
+from dualloop.modes.inputs import Market, check_lots
+from dualloop.modes.pace import Pace
+from dualloop.modes.runs import Run, Work, at_work, hash_of, orders_of
+from dualloop.sim.exchange import Exchange
+from dualloop.sim.loop import VirtualLoop
+from dualloop.sim.market import RECIPE, MarketDay
+from dualloop.strategy.entry import Day
+
+_FIRST, _LAST = date(2025, 1, 1), date(2026, 12, 31)
+"""Between these lies a demo's day: the dated tables know all of it."""
+
+
+class Audience(Protocol):
+    """Whoever looks on. It hears every fact in order and is asked to look about ten times a second."""
+
+    def hear(self, facts: Sequence[f.AnyFact]) -> None:
+        """These facts are durable now."""
+        ...
+
+    def look(self, now_us: int, prices: Mapping[str, tuple[int, int]]) -> None:
+        """It is that instant; (last believed price, when its stream was last heard) of each open position."""
+        ...
+
+
+def demo_day(seed: int, calendar: Calendar) -> date:
+    """The date of a seed's demo: a function of the seed alone, never today."""
+    rng = Random(f"dualloop demo {seed}")  # noqa: S311 - a date for a generated day, not a secret
+    while True:
+        day = _FIRST + timedelta(days=rng.randint(0, (_LAST - _FIRST).days))
+        if calendar.is_trading_day(day):
+            return day
+
+
+def demo(
+    config: Config,
+    *,
+    seed: int,
+    day: date | None = None,
+    speed: float | None = None,
+    journal_folder: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    audience: Audience | None = None,
+) -> Run:
+    """Paper-trade one generated day, resuming an unfinished run of the same seed, day and configuration.
+
+    `speed` is virtual seconds in a real one, None for as fast as can be. Raises `DataError` for a day without a
+    session, `TableError` and `ConfigError` before anything is written, `AlreadyRunning` when another process works
+    on the same run.
+    """
+    market = Market.of(config)
+    made = market_day(config, market, seed, day or demo_day(seed, market.calendar))
+    check_lots(config, made.master)
+    news: deque[f.AnyFact] = deque()
+    with at_work(
+        f.Mode.DEMO,
+        config,
+        market.charges,
+        input_name=f"seed {seed}, {made.day}",
+        input_hash=hash_of(RECIPE, str(seed), made.day.isoformat(), config.digest()),
+        seed=seed,
+        journal_folder=journal_folder,
+        environ=environ,
+        tell=None if audience is None else news.append,
+    ) as work:
+        if made.day.isoformat() not in work.book.days_ended:
+            _Theatre(made, work, speed, news, audience).play()
+        run = work.finish()
+        if audience is not None:
+            audience.hear(list(news))
+        return run
+
+
+def market_day(config: Config, market: Market, seed: int, day: date) -> MarketDay:
+    """The generated day, under the config's underlying, candles and tables. Raises `DataError`."""
+    return MarketDay(
+        seed,
+        day,
+        market.calendar,
+        market.contracts,
+        underlying=config.strategy.underlying,
+        candle_minutes=config.strategy.candle_minutes,
+    )
+
+
+class _Theatre:
+    """The day's world and the loops in it, with the audience before them."""
+
+    def __init__(
+        self, made: MarketDay, work: Work, speed: float | None, news: deque[f.AnyFact], audience: Audience | None
+    ) -> None:
+        self._data = made.data()
+        self._work = work
+        self._news = news
+        self._audience = audience
+        self._desk: Desk | None = None
+        pace = None if audience is None and speed is None else Pace(speed, self._look)
+        self._loop = VirtualLoop(work.begin_day(self._data.session), work.seed, pace)
+
+    def play(self) -> None:
+        """Run the day to its end."""
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._session())
+        self._look(self._loop.now_us())
+
+    async def _session(self) -> None:
+        data, work, loop = self._data, self._work, self._loop
+        params, rule = work.config.params(), work.config.fill_rule()
+        exchange = Exchange(data, loop, rule)
+        master = await exchange.master()
+        number = work.book.next_paper_number(data.day)
+        broker = PaperBroker(exchange, master, rule, data.day, loop.now_us, number, exchange.last_tick)
+        broker.restore(*orders_of(work.book, data.day))
+        self._desk = Desk(
+            journal=work.journal,
+            book=work.book,
+            broker=broker,
+            master=master,
+            params=params,
+            day=data.day,
+            mode=work.mode,
+            now=loop.now_us,
+        )
+        day = Day(master, data.session, params)
+        session = Session(
+            feed=exchange, desk=self._desk, day=day, hours=data.session, now=loop.now_us, leave_first=False
+        )
+        try:
+            await session.run()
+        finally:
+            broker.close()
+
+    def _look(self, now_us: int) -> None:
+        if self._audience is None:
+            return
+        if self._news:
+            told = list(self._news)
+            self._news.clear()
+            self._audience.hear(told)
+        self._audience.look(now_us, {} if self._desk is None else self._desk.prices())
