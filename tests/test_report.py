@@ -1,25 +1,32 @@
 """The report and its five-minute check, worked out by hand from the seeds' two stories."""
 
+from collections import Counter
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from days import write_days
 from dualloop import modes
 from dualloop.book import facts as f
 from dualloop.book.book import Book, fold
-from dualloop.book.stats import Trade
+from dualloop.book.stats import Trade, summarise
 from dualloop.config import load
 from dualloop.journal import read
 from dualloop.market.costs import ChargeTable
 from dualloop.market.reasons import Direction, Edit, ExitReason, Side, Verdict, Why
-from dualloop.market.units import clock_us, midnight_us, paise
+from dualloop.market.units import DAY_US, clock_us, day_of, midnight_us, paise
 from dualloop.research import documents, report, why
 from dualloop.research.words import in_words
+from dualloop.show import report as show
+from dualloop.show import sections
 from dualloop.strategy.params import Params
 from seeds_day import SECOND_STORY, STORY, write_seeds_day
+from some_trades import trade
 
 DAY = date(2025, 12, 23)
 ALL_STOPS = (
@@ -198,6 +205,182 @@ def test_days_without_a_trade_say_what_held_most_often() -> None:
         Why.ENTERED: 1,
         Why.HOLDING: 1,
     }
+
+
+# -- some of its days --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of 24 days, of which the tests only read."""
+    home = tmp_path_factory.mktemp("many")
+    write_days(home / "data", seed=7, first=date(2025, 11, 3), days=24)
+    return modes.replay(home / "data", load(None, {}), environ={"XDG_STATE_HOME": str(home)}).folder
+
+
+@cache
+def folded(folder: Path) -> tuple[list[f.AnyFact], Book]:
+    facts = read(folder)
+    return facts, fold(facts)
+
+
+def shown(folder: Path, span: report.Span = report.WHOLE) -> report.Report:
+    facts, book = folded(folder)
+    return report.of_run(facts, book, trades_of(book), Params(), span)
+
+
+def test_two_adjoining_ranges_share_out_all_there_is(many: Path) -> None:
+    """Trades, days, candles, idle days, alarms and late starts: each is in exactly one of the two."""
+    whole = shown(many)
+    assert len(whole.lines) > 10
+    for cut in [date(2025, 11, 2), *whole.days, date(2025, 12, 31)]:
+        before = shown(many, report.Span(None, cut))
+        after = shown(many, report.Span(cut + timedelta(days=1), None))
+        assert before.lines + after.lines == whole.lines
+        assert before.days + after.days == whole.days
+        assert before.idle + after.idle == whole.idle
+        assert before.alarms + after.alarms == whole.alarms
+        assert before.late_starts + after.late_starts == whole.late_starts
+        assert Counter(before.candles) + Counter(after.candles) == Counter(whole.candles)
+        assert {trade.day for trade in before.trades} <= set(before.days)
+        assert before.summary.net + after.summary.net == whole.summary.net
+
+
+def test_the_notes_of_some_days_are_theirs(many: Path) -> None:
+    """A note of 2025-11-26 is not told of the weeks around it."""
+    (alarmed,) = {day_of(alarm.at_us) for alarm in shown(many).alarms}
+    assert any(f"Alarm, {alarmed}" in note for note in shown(many, report.Span(alarmed, alarmed)).notes)
+    others = (report.Span(None, alarmed - timedelta(days=1)), report.Span(alarmed + timedelta(days=1), None))
+    notes = [note for span in others for note in shown(many, span).notes]
+    assert not any("Alarm" in note or f"{alarmed:%Y%m%d}" in note for note in notes)
+
+
+def test_what_is_under_way_concerns_its_last_day_only(many: Path, tmp_path: Path) -> None:
+    """Stopped within the third day: the two days before are final, and are told as such."""
+    facts = read(many)
+    third = report.days_of(facts)[2]
+    facts = [fact for fact in facts if fact.at_us < midnight_us(third) + clock_us("12:00")]
+    halted = f.Halted(midnight_us(third) + clock_us("12:00"), "too many orders")
+    book = fold(facts := [*facts, halted])
+    whole, done, now = (
+        report.of_run(facts, book, trades_of(book), Params(), span)
+        for span in (report.WHOLE, report.Span(None, third - timedelta(days=1)), report.Span(third, third))
+    )
+    assert (whole.under_way, done.under_way, now.under_way) == (third, None, third)
+    assert "Halted: too many orders." in whole.notes
+    assert done.notes == [note for note in done.notes if "Halted" not in note and "not finished" not in note]
+    assert show.of_run(many, book, whole)[0].startswith(f"Replay of 3 days so far, 2025-11-03 to {third}, config ")
+    assert show.of_run(many, book, done)[0].startswith("Replay of 2 of its 3 days, 2025-11-03 to 2025-11-04, config ")
+    assert show.of_run(many, book, now)[0].startswith(f"Replay of 1 of its 3 days so far, {third}, config ")
+    assert documents.of_run(many, book, whole)["day_under_way"] == third.isoformat()
+
+
+def test_a_halt_that_was_lifted_later_is_told_of_the_days_it_held(tmp_path: Path) -> None:
+    facts = facts_of(tmp_path)
+    next_day = at("15:45") + DAY_US
+    facts = [*facts, f.Halted(at("15:45"), "a person"), f.Resumed(next_day, "me")]
+    book = fold(facts)
+    assert report.of_run(facts, book, trades_of(book), Params()).notes == []
+    assert "Halted: a person." in report.of_run(facts, book, trades_of(book), Params(), report.Span(DAY, DAY)).notes
+
+
+@pytest.mark.parametrize("mode", list(f.Mode))
+def test_every_mode_reports(tmp_path: Path, mode: f.Mode) -> None:
+    facts = facts_of(tmp_path)
+    assert isinstance(facts[0], f.RunStarted)
+    facts[0] = msgspec.structs.replace(facts[0], mode=mode)
+    book = fold(facts)
+    found = report.of_run(facts, book, trades_of(book), Params())
+    assert documents.of_run(tmp_path, book, found)["mode"] == mode.value
+    assert " of 1 day, 2025-12-23, config " in show.of_run(tmp_path, book, found)[0]
+
+
+# -- what is told, and in what order -----------------------------------------------------------
+
+
+def test_an_unfinished_run_of_one_day_says_so(tmp_path: Path) -> None:
+    facts = [fact for fact in facts_of(tmp_path) if fact.at_us <= at("09:40")]
+    book = fold(facts)
+    parts = show.of_run(tmp_path, book, report.of_run(facts, book, trades_of(book), Params()))
+    assert parts[0].startswith("Replay of 1 day so far, 2025-12-23, config ")
+    assert parts[1] == "No closed trades, 1 open."
+
+
+def test_a_run_that_has_only_begun_reports_too(tmp_path: Path) -> None:
+    facts = facts_of(tmp_path)[:1]
+    book = fold(facts)
+    found = report.of_run(facts, book, [], Params())
+    parts = show.of_run(tmp_path, book, found)
+    assert (parts[0].split(",")[0], parts[1]) == ("Replay of 0 days so far", "No trades.")
+    assert documents.of_run(tmp_path, book, found)["days"] == []
+
+
+def test_one_trade_is_told_in_one_line_and_its_figures(tmp_path: Path) -> None:
+    """Peak 178.00 and low 150.00 of the 150.00 paid: MFE 28.00 x 75, nothing against it."""
+    facts = facts_of(tmp_path)
+    book = fold(facts)
+    parts = show.report(report.of_run(facts, book, trades_of(book), Params()))
+    said = [" ".join(line.split()) for line in parts[1].splitlines()]
+    assert parts[0].startswith("exit order")
+    assert "MAE 0.00 0.00 % of what was paid: the furthest against it" in said
+    assert "MFE 2100.00 18.67 %: the furthest for it; 1387.50 given back" in said
+    assert "exits 1 trailing_stop" in said
+    assert not any(line.startswith(("day", "exit reason", "MAE and")) for part in parts for line in part.splitlines())
+    assert "The real exit got 37.50 rupees less." in parts[2]
+
+
+def heads(parts: Sequence[str]) -> list[str]:
+    return [part.splitlines()[0].split()[0] for part in parts]
+
+
+def test_sections_come_in_the_order_a_trader_asks(many: Path) -> None:
+    """Did I make money, when, how, with which trades; was looking worth it; why no trade; what to know."""
+    few = show.report(shown(many, report.Span(None, date(2025, 11, 14))))
+    assert heads(few) == ["trades", "day", "exit", "exit", "exit", "MAE", "Five-minute", "candles", "day"]
+    whole = shown(many)
+    assert heads(show.report(whole)) == ["trades", "week", "exit", "exit", "Five-minute", "candles", "day", "Notes"]
+    assert whole.summary.trades == 18
+
+
+def test_months_and_years_of_a_long_run() -> None:
+    days = [date(2023, 1, 2) + timedelta(days=31 * n) for n in range(30)]
+    lines = [report.Line(trade(day, 1000_00, 60_00), None) for day in days]
+    trades = [line.trade for line in lines]
+    long = report.Report(lines, summarise(trades), {}, [], [], days, None, len(days), 0, [], [])
+    said = [line for line in sections.periods(long).splitlines() if line]
+    assert [line.split()[0] for line in said[:5]] == ["year", "2023", "2024", "2025", "month"]
+    assert said[-1] == "6 months before; --json has them all"
+    assert [row["month"] for row in documents.report(long)["by_month"]] == [day.isoformat()[:7] for day in days]
+    assert said[-2].split() == ["2025-06", "1", "1", "1000.00", "60.00", "940.00", "28200.00", "0.00"]
+
+
+def test_the_touch_of_some_trades_is_not_told_as_that_of_all() -> None:
+    """Bought at 151.00 and sold at 159.00 it were 600.00 instead of 712.50; of the other trade nothing is known."""
+    some = [trade(DAY, 712_50, 60_00, touch=(15_100, 15_900)), trade(DAY, 100_00, 60_00, at=40_000)]
+    said = show.summary(summarise(some))
+    assert "at touch   600.00  of 712.50 gross; not known for 1 of 2 trades" in said
+    assert "spread    -112.50  what the touch would have taken" in said
+    found = documents.summary(summarise(some))
+    assert (found["at_touch"], found["touch_known"], found["touch_gross"]) == (None, 1, 712.5)
+    assert (found["touch_at_touch"], found["touch_spread"]) == (600.0, 112.5)
+
+
+def test_many_checks_are_told_in_total() -> None:
+    """Sixteen exits: ten got 10.00 more, five 30.00 less, one the same."""
+    gains = [1000] * 10 + [-3000] * 5 + [0]
+    lines = [
+        report.Line(one := trade(DAY, 0, 0), report.Check(one.exit_us, one.exit_price, (ExitReason.EOD_EXIT,), 0, gain))
+        for gain in gains
+    ]
+    trades = [line.trade for line in lines]
+    said = sections.checks(report.Report(lines, summarise(trades), {}, [], [], [DAY], None, 1, 0, [], []))
+    rows = [line.split()[:5] for line in said.splitlines()]
+    assert ["better", "10", "+100.00", "+10.00", "+10.00"] in rows
+    assert ["worse", "5", "-150.00", "-30.00", "-30.00"] in rows
+    assert ["all", "16", "-50.00", "-3.13"] in rows or ["all", "16", "-50.00", "-3.12"] in rows
+    assert "The real exits got 50.00 rupees less" in said
+    few = sections.checks(report.Report(lines[:15], summarise(trades), {}, [], [], [DAY], None, 1, 0, [], []))
+    assert few.count("PAPER_20251223_002") == 15
 
 
 # -- why ---------------------------------------------------------------------------------------

@@ -58,5 +58,6 @@ def run(
         result.rows += one.rows
         on_ltp += sum(trade.resolution not in ("5m_close", "5m_worst") for trade in one.trades)
     if on_ltp and (fill, intrabar) != ("close", "close"):
-        result.notes.append(f"{on_ltp} trades ran on LTP data, where --fill and --intrabar have no effect")
+        trades = f"{on_ltp} trade{'' if on_ltp == 1 else 's'}"
+        result.notes.append(f"{trades} ran on LTP data, where --fill and --intrabar have no effect")
     return result

@@ -97,7 +97,7 @@ def of_order(facts: Sequence[f.AnyFact], book: Book, order: Order, params: Param
         return Why(entry, None, None)
     sale = order if order.leg is f.Leg.EXIT else _sale(position)
     leaving = None if sale is None else _leaving(facts, position, sale, params)
-    return Why(entry, leaving, _held(book, position, params) if position.is_open else None)
+    return Why(entry, leaving, held(position, book.last_us, params) if position.is_open else None)
 
 
 def _sale(position: Position) -> Order | None:
@@ -233,11 +233,26 @@ def _filled_at_once(facts: Sequence[f.AnyFact], position: Position) -> bool:
     return sum(isinstance(fact, f.OrderFilled) and fact.tag == position.key for fact in facts) == 1
 
 
-def _held(book: Book, position: Position, params: Params | None) -> Held:
-    candle_us = (params or Params()).candle_us
+def last_price(position: Position) -> tuple[int, int]:
+    """The last price of a position that its record has, and when: the exit's, a candle's close, or its own entry's."""
     bar = position.bars[-1] if position.bars else None
     price, at_us = (bar.close, bar.at_us) if bar is not None else (position.entry_price, position.opened_us)
-    levels = stops.Levels(position.initial, position.trail, position.vwap_level, position.oi_level, 0)
+    card = position.exits[-1].card if position.exits else None
+    if isinstance(card, f.ExitCard) and card.ltp and card.price_us >= at_us:
+        return card.ltp, card.price_us
+    return price, at_us
+
+
+def held(
+    position: Position, now_us: int, params: Params | None, seen: tuple[int, int] | None = None, loss: int = 0
+) -> Held:
+    """The stops of an open position at a price and its time, by default the last of its record.
+
+    `loss` is the level of the daily loss, 0 when off.
+    """
+    candle_us = (params or Params()).candle_us
+    price, at_us = seen or last_price(position)
+    levels = stops.Levels(position.initial, position.trail, position.vwap_level, position.oi_level, loss)
     watch = stops.Watch(
         position.entry_price,
         position.initial,
@@ -249,9 +264,9 @@ def _held(book: Book, position: Position, params: Params | None) -> Held:
         position.v3,
         position.oi,
         position.card.oi,
+        loss,
     )
     hits = tuple(price <= level for level in levels)
-    now_us = book.last_us
     return Held(price, at_us, _lines(levels, hits, price, now_us - at_us, watch, now_us - position.bar_us - candle_us))
 
 

@@ -1,19 +1,25 @@
 """Trades, figures and reports as text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from dualloop.book.book import Book
-from dualloop.book.stats import Summary, Trade, summarise
-from dualloop.market.reasons import Why
-from dualloop.market.units import clock, day_of, rupees
-from dualloop.research.report import Line, Report
-from dualloop.research.words import SHORT, span
-from dualloop.show.layout import bullets, known, option_name, pairs, plural, signed, table, wrapped
+from dualloop.book.facts import Mode
+from dualloop.book.stats import DayNet, Summary, Trade, summarise
+from dualloop.market.units import clock, day_of, ratio_half_up, rupees
+from dualloop.research.report import Report
+from dualloop.research.words import percent, span
+from dualloop.show import sections
+from dualloop.show.layout import bullets, known, option_name, pairs, plural, table
 
-_NOT_A_REASON = (Why.ENTERED, Why.HOLDING, Why.DONE)
-_MOST_IDLE_DAYS = 15
-_ON_CLOSES = "5m_close"
+_MOST_TRADES = 60
+_SOME = 5
+_MODES = {
+    Mode.REPLAY: "Replay",
+    Mode.DEMO: "Demo",
+    Mode.PAPER: "Paper trading",
+    Mode.LIVE: "Live trading",
+}
 
 
 def trades(of: Sequence[Trade]) -> str:
@@ -34,29 +40,79 @@ def trades(of: Sequence[Trade]) -> str:
     return table("exit order|in-out|option|bought|sold|net|reason", rows, "lllrrrl")
 
 
-def summary(figures: Summary) -> str:
+def summary(figures: Summary, *, exits: bool = True) -> str:
+    """Did it make money, and how. `exits` counts the reasons too, where no table of them follows."""
     if not figures.trades:
         return ""
-    won = f"{figures.winners} won, {figures.trades - figures.winners} lost"
+    streak = f", at most {figures.losing_streak} in a row" if figures.losing_streak > 1 else ""
+    rate = f" ({rupees(figures.win_rate_bp)} %)" if figures.win_rate_bp is not None and figures.trades > 1 else ""
     rows = [
-        ("trades", str(figures.trades), won),
+        ("trades", str(figures.trades), f"{figures.winners} won{rate}, {figures.losers} lost{streak}"),
         ("gross", rupees(figures.gross), ""),
         ("charges", rupees(-figures.charges), ""),
         ("net", rupees(figures.net), ""),
+        *_at_touch(figures),
+        *(_of_many(figures) if figures.trades > 1 else ()),
+        *_extremes(figures),
     ]
-    if figures.trades > 1:
-        rows += [
-            ("average", known(figures.average_net), "net, a trade"),
-            ("best", known(figures.best), ""),
-            ("worst", known(figures.worst), ""),
-            ("drawdown", rupees(-figures.max_drawdown), "the largest fall of the running net"),
-        ]
-    touch = "gross, bought at the ask and sold at the bid"
-    rows.append(("at touch", known(figures.at_touch), touch if figures.at_touch is not None else "not recorded"))
-    rows += [("exits" if i == 0 else "", str(n), reason) for i, (reason, n) in enumerate(figures.reasons.items())]
+    if exits:
+        rows += [("exits" if i == 0 else "", str(n), reason) for i, (reason, n) in enumerate(figures.reasons.items())]
     rows += [("prices" if i == 0 else "", str(n), name) for i, (name, n) in enumerate(figures.resolutions.items())]
     names, values = max(len(row[0]) for row in rows), max(len(row[1]) for row in rows)
     return "\n".join(f"{name:<{names}}  {value:>{values}}  {more}".rstrip() for name, value, more in rows)
+
+
+def _of_many(figures: Summary) -> list[tuple[str, str, str]]:
+    sides = ((figures.average_win, "a winner"), (figures.average_loss, "a loser"))
+    each = ", ".join(f"{who} {rupees(value)}" for value, who in sides if value is not None)
+    rows = [
+        ("average", known(figures.average_net), f"net, a trade; {each}"),
+        ("best", known(figures.best), _day(figures.best, figures.best_day)),
+        ("worst", known(figures.worst), _day(figures.worst, figures.worst_day)),
+    ]
+    if figures.profit_factor is not None:
+        rows.append(("won/lost", rupees(figures.profit_factor), "profit factor: rupees won for each one lost"))
+    if figures.fall.top is not None:
+        fall = f"largest fall of running net, {figures.fall.top} to {figures.fall.bottom}"
+        rows.append(("drawdown", rupees(-figures.max_drawdown), fall))
+    return rows
+
+
+def _day(trade: int | None, of: DayNet | None) -> str:
+    """The best or worst day, where it is more than its one trade."""
+    if of is None:
+        return ""
+    return f"on {of.day}" if of.net == trade else f"a trade; {rupees(of.net)} a day, on {of.day}"
+
+
+def _at_touch(figures: Summary) -> list[tuple[str, str, str]]:
+    touch, unknown = figures.touch, figures.trades - figures.touch.known
+    if not touch.known:
+        return [("at touch", "-", "not recorded")]
+    said = "gross, bought at the ask and sold at the bid"
+    if unknown:
+        said = f"of {rupees(touch.gross)} gross; not known for {unknown} of {figures.trades} trades"
+    rows = [("at touch", rupees(touch.at_touch), said)]
+    if touch.spread:
+        rows.append(("spread", rupees(-touch.spread), "what the touch would have taken"))
+    return rows
+
+
+def _extremes(figures: Summary) -> list[tuple[str, str, str]]:
+    """A trade's MAE and MFE, of many the average one's."""
+    if figures.paid <= 0:
+        return []
+    n, average = figures.trades, "avg " if figures.trades > 1 else ""
+    against, to = (percent(value, figures.paid, sign=False) for value in (figures.mae, figures.mfe))
+    back = rupees(ratio_half_up(figures.given_back, n))
+    return [
+        (
+            f"{average}MAE",
+            rupees(ratio_half_up(figures.mae, n)),
+            f"{against} of what was paid: the furthest against it",
+        ),
+        (f"{average}MFE", rupees(ratio_half_up(figures.mfe, n)), f"{to}: the furthest for it; {back} given back"),
+    ]
 
 
 def replay(folder: Path, book: Book, digest: str, done: Sequence[Trade], *, resumed: bool, candles: int) -> list[str]:
@@ -80,88 +136,39 @@ def replay(folder: Path, book: Book, digest: str, done: Sequence[Trade], *, resu
 def backtest(of: Report, days: int, candles: int) -> list[str]:
     """What a backtest came to."""
     head = f"Backtest of {plural(days, 'day')}, {plural(candles, 'decision')}, {plural(len(of.lines), 'trade')}."
-    return [head, *report(of)]
+    return [head, *report(of, file="--trades FILE")]
 
 
 def of_run(folder: Path, book: Book, of: Report) -> list[str]:
     """The report of a run with a journal."""
     assert book.run is not None, "a run that is reported on has begun"
-    days = book.days_ended
-    span = f", {days[0]}" + (f" to {days[-1]}" if len(days) > 1 else "") if days else ""
-    head = f"{book.run.mode.value.capitalize()} of {plural(len(days), 'day')}{span}, config {book.run.config_hash}"
+    part = len(of.days) < of.days_of_run
+    days = f"{len(of.days)} of its {plural(of.days_of_run, 'day')}" if part else plural(len(of.days), "day")
+    span = f", {of.days[0]}" + (f" to {of.days[-1]}" if len(of.days) > 1 else "") if of.days else ""
+    so_far = " so far" if not book.ended and (of.under_way is not None or not part) else ""
+    head = f"{_MODES[book.run.mode]} of {days}{so_far}{span}, config {book.run.config_hash}"
     return [f"{head}\n{folder}", *report(of)]
 
 
-def report(of: Report) -> list[str]:
-    """The parts of a report, to be set apart by blank lines."""
-    parts = [trades([line.trade for line in of.lines]), summary(of.summary)]
-    parts += [_money(of.lines), _checks(of.lines), _candles(of.candles), _idle(of)]
+def report(of: Report, *, file: str = "--csv FILE") -> list[str]:
+    """The parts of a report, set apart by blank lines, in the order that a trader asks. `file` has every trade."""
+    figures = summary(of.summary, exits=len(of.lines) < 2)
+    whole = [sections.periods(of), sections.reasons(of)]
+    each = [_listed(of, file), sections.money(of), sections.extremes(of)]
+    parts = [figures, *whole, *each] if len(of.lines) > 1 else [*each, figures]
+    parts += [sections.checks(of), sections.candles(of.candles), sections.idle(of.idle)]
     parts.append(bullets("Notes", of.notes))
     return [part for part in parts if part]
 
 
-def _money(lines: Sequence[Line]) -> str:
-    """What each trade came to; the summary has it when there is one."""
-    if len(lines) < 2:
-        return ""
-    touch = any(line.trade.at_touch is not None for line in lines)
-    rows = []
-    for line in lines:
-        trade = line.trade
-        money = [rupees(value) for value in (trade.gross, trade.charges.total, trade.net)]
-        rows.append((trade.exit_order_id, str(trade.quantity), *money, *([known(trade.at_touch)] if touch else ())))
-    names = "exit order|units|gross|charges|net" + ("|at touch" if touch else "")
-    return table(names, rows, "lrrrrr" if touch else "lrrrr")
-
-
-def _checks(lines: Sequence[Line]) -> str:
-    found = [(line.trade, line.check) for line in lines if line.check is not None]
-    if not found:
-        return ""
-    rows = [
-        (
-            trade.exit_order_id,
-            clock(check.at_us)[:5],
-            rupees(check.price),
-            rupees(trade.exit_price),
-            signed(check.per_unit),
-            signed(check.total),
-            check.reasons[0].value,
-        )
-        for trade, check in found
-        if trade.resolution != _ON_CLOSES
-    ]
-    total = sum(check.total for _, check in found)
-    parts = ["Five-minute check: had it looked at five-minute closes only"]
-    if rows:
-        parts.append(table("exit order|out|price|real exit|a unit|rupees|reason", rows, "llrrrrl"))
-        parts.append(f"The real exits got {rupees(abs(total))} rupees {'more' if total >= 0 else 'less'}.")
-    if len(rows) < len(found):
-        parts.append(f"{plural(len(found) - len(rows), 'exit')} did: on bars alone there is nothing else to look at.")
-    unknown = [line.trade.exit_order_id for line in lines if line.check is None]
-    if unknown:
-        parts.append(wrapped(f"Not known, for want of later candles: {', '.join(unknown)}."))
-    return "\n".join(parts)
-
-
-def _candles(candles: Mapping[Why, int]) -> str:
-    if not candles:
-        return ""
-    rows = [(str(n), why.value, SHORT[why]) for why, n in candles.items() if why not in _NOT_A_REASON]
-    parts = [table("candles|no trade because|", rows, "rll")] if rows else []
-    others = [f"{why.value} {n}" for why, n in candles.items() if why in _NOT_A_REASON]
-    if others:
-        parts.append(f"other candles: {', '.join(others)}")
-    return "\n".join(parts)
-
-
-def _idle(of: Report) -> str:
-    if not of.idle:
-        return ""
-    rows = [
-        (str(idle.day), ", ".join(f"{why.value} {n}" for why, n in idle.reasons[:3]) or "nothing was decided")
-        for idle in of.idle[:_MOST_IDLE_DAYS]
-    ]
-    left = len(of.idle) - len(rows)
-    more = [f"and {plural(left, 'day')} more; --json has them all"] if left else []
-    return "\n".join([table("day without a trade|mostly because (candles)", rows, "ll"), *more])
+def _listed(of: Report, file: str) -> str:
+    """The trades; of very many, the best and the worst."""
+    if not of.lines and of.held:
+        return f"No closed trades, {of.held} open."
+    if len(of.lines) <= _MOST_TRADES:
+        more = f"Charges, MAE and MFE of each: {file}, or fewer days with --from --to"
+        return trades(of.trades) + (f"\n{more}" if len(of.lines) > sections.FEW else "")
+    ranked = sorted(of.trades, key=lambda trade: trade.net)
+    worst, best = ranked[:_SOME], ranked[: -_SOME - 1 : -1]
+    more = f"All {len(of.lines)} trades: {file}, or fewer days with --from --to"
+    return f"The best and the worst\n{trades([*best, *reversed(worst)])}\n{more}"

@@ -1,6 +1,6 @@
 """The years around a generated day: where the index opens, how far it goes, how nervous it is.
 
-One walk over all weekdays since 2015 for each seed, three draws a day, so that a day opens where the one before it
+One walk over all weekdays since 2015 for each seed, four draws a day, so that a day opens where the one before it
 closed plus a gap, quiet and nervous weeks follow each other, and any day can be had without making those before it.
 The levels only look like the index's: a slow growth, and a walk that is drawn back to it. No real day is among them.
 """
@@ -16,9 +16,11 @@ _FIRST = date(2015, 1, 1)
 _ANCHOR, _ANCHOR_DAY, _GROWTH = 24_000.0, date(2025, 1, 1), 0.06
 _PULL = 0.01
 """Of its distance from slow growth the index loses each day."""
-_SESSION_VOL = 0.0055
+_SESSION_VOL = 0.0058
 """Median standard deviation of a session's log return. The recorded day of August 2025 had 0.0052, a quiet one."""
 _VOL_KEEPS, _VOL_NEWS = 0.94, 0.16
+_SURPRISE = 0.30
+"""How far the volatility of a day is from the one expected (log standard deviation)."""
 _GAP = 0.55
 """Overnight moves against the session's."""
 _MOST = 3.5
@@ -34,7 +36,7 @@ class Weather(NamedTuple):
     open: float
     change: float
     vol: float
-    """Expected standard deviation of the session's log return."""
+    """Standard deviation of the session's log return."""
     implied: float
     """At-the-money implied volatility at the open, a year."""
 
@@ -45,17 +47,18 @@ def weather(seed: int, day: date) -> Weather:
         raise DataError(str(day), f"no market is made of days before {_FIRST}", "name a later one")
     rng = Random(f"dualloop climate {seed}")
     away, nervous, weekday = 0.0, 0.0, _FIRST.weekday()
-    gap = change = vol = 0.0
+    change = vol = expected = 0.0
     for _ in range((day - _FIRST).days + 1):
         if weekday < 5:
             away += change - _PULL * away  # yesterday's session
             nervous = _VOL_KEEPS * nervous + _VOL_NEWS * _draw(rng)
-            vol = _SESSION_VOL * exp(nervous)
-            gap, change = _GAP * vol * _draw(rng), vol * _draw(rng)
+            expected = _SESSION_VOL * exp(nervous)
+            vol = expected * exp(_SURPRISE * _draw(rng) - _SURPRISE**2 / 2)
+            gap, change = _GAP * expected * _draw(rng), vol * _draw(rng)
             away += gap
         weekday = (weekday + 1) % 7
     years = (day - _ANCHOR_DAY).days / 365.25
-    implied = vol * sqrt((1 + _GAP * _GAP) * _YEAR) * _PREMIUM
+    implied = expected * sqrt((1 + _GAP * _GAP) * _YEAR) * _PREMIUM
     return Weather(_ANCHOR * exp(years * log(1 + _GROWTH) + away), change, vol, implied)
 
 

@@ -69,14 +69,15 @@ def _few(rng: Random, usual: float) -> int:
 
 
 def _interest(rng: Random, out: float, sweep: list[float], scale: float) -> list[int]:
-    open_ = 55_000 * scale * exp(rng.gauss(0, 0.25)) * (exp(-abs(out - 2) / 12) if out >= 0 else exp(-out * out / 16))
+    open_ = 70_000 * scale * exp(rng.gauss(0, 0.25)) * (exp(-abs(out - 2) / 12) if out >= 0 else exp(-out * out / 16))
     lots, drift = max(3.0, open_), 0.0
     found = []
     for index, run in enumerate(sweep):
         minutes = index * REFRESH_S / 60
-        build = 0.030 * exp(-minutes / 35) if minutes < 300 else -0.003
-        drift = 0.45 * drift + rng.gauss(0, 0.0065)
-        change = build + drift - 16 * run + rng.gauss(0, 0.006) * (1 + 2 * exp(-minutes / 40))
+        morning = exp(-minutes / 45)
+        build = 0.055 * morning if minutes < 300 else -0.003
+        drift = 0.5 * drift + rng.gauss(0, 0.007)
+        change = build + drift - 24 * run * (1 - 0.6 * morning) + rng.gauss(0, 0.006)
         lots *= 1 + min(0.16, max(-0.18, change))
         found.append(max(1, int(lots)))
     return found

@@ -1,7 +1,8 @@
 """The index through one session, a price a second: moods of trend and chop, livelier at both ends, with jumps.
 
 A mood lasts 10 to 50 minutes and is a Brownian bridge between its two ends: in a trend they lie apart, in chop close
-together. The ends are drawn so that the whole session comes to the return that the climate gave the day.
+together. Now and then a day settles into one long quiet grind that lasts to its end. The ends are drawn so that the
+whole session comes to the return that the climate gave the day.
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ from random import Random
 from dualloop.sim.climate import Weather
 
 _TRENDS = 0.45
-_TREND_REACH, _CHOP_REACH = 1.25, 0.3
+_TREND_REACH, _CHOP_REACH, _GRIND_REACH = 1.25, 0.3, 0.9
 """How far apart a mood's ends lie, in standard deviations of free noise over its length."""
+_GRINDS = 0.15
+"""Of all days."""
+_GRIND_FROM_S, _GRIND_NOISE = (1800, 9000), 0.25
 _JUMPS = 0.8
 """Jumps a session, on average."""
 _JUMP_LEAST, _JUMP_MORE = 0.0012, 0.0011
@@ -25,10 +29,12 @@ _LEAST_MOOD_S, _LONGEST_MOOD_S = 600, 3000
 class _Mood:
     first: int
     end: int
-    trends: bool
+    usual_reach: float
     noise: float
     variance: float = 0.0
+    """Of its log return were it free to end anywhere."""
     reach: float = 0.0
+    """Its log return."""
 
 
 def walk(rng: Random, weather: Weather, seconds: int, rest_from: int) -> list[float]:
@@ -45,7 +51,7 @@ def walk(rng: Random, weather: Weather, seconds: int, rest_from: int) -> list[fl
         spots += _bridge(rng, mood, level, deviations)
         level += mood.reach
     spots += _bridge(
-        rng, _Mood(rest_from, seconds, False, 1.0, sum(d * d for d in deviations[rest_from:])), level, deviations
+        rng, _Mood(rest_from, seconds, 0.0, 1.0, sum(d * d for d in deviations[rest_from:])), level, deviations
     )
     return _with_jumps(spots, jumps)
 
@@ -56,21 +62,24 @@ def _lively(second: int, end: int) -> float:
 
 
 def _moods(rng: Random, deviations: list[float], end: int) -> list[_Mood]:
+    grind_from = rng.randint(*_GRIND_FROM_S) if rng.random() < _GRINDS else end
     moods, first = [], 0
     while first < end:
-        until = first + int(rng.uniform(_LEAST_MOOD_S, _LONGEST_MOOD_S))
-        if end - until < _LEAST_MOOD_S:
-            until = end
-        mood = _Mood(first, until, rng.random() < _TRENDS, exp(rng.gauss(0, 0.25)))
-        mood.variance = mood.noise**2 * sum(d * d for d in deviations[first:until])
+        if first >= grind_from:
+            mood = _Mood(first, end, _GRIND_REACH, _GRIND_NOISE)
+        else:
+            until = first + int(rng.uniform(_LEAST_MOOD_S, _LONGEST_MOOD_S))
+            reach = _TREND_REACH if rng.random() < _TRENDS else _CHOP_REACH
+            mood = _Mood(first, until if end - until >= _LEAST_MOOD_S else end, reach, exp(rng.gauss(-0.05, 0.3)))
+        mood.variance = sum(d * d for d in deviations[first : mood.end])
         moods.append(mood)
-        first = until
+        first = mood.end
     return moods
 
 
 def _reach(rng: Random, moods: list[_Mood], whole: float) -> None:
     """Draw how far each mood goes; what is missing of the day's return is spread by how far each could have gone."""
-    could = [(_TREND_REACH if mood.trends else _CHOP_REACH) ** 2 * mood.variance for mood in moods]
+    could = [mood.usual_reach**2 * mood.variance for mood in moods]
     for mood, variance in zip(moods, could, strict=True):
         mood.reach = rng.gauss(0, sqrt(variance))
     missing = whole - sum(mood.reach for mood in moods)
@@ -84,8 +93,7 @@ def _bridge(rng: Random, mood: _Mood, level: float, deviations: list[float]) -> 
     span = deviations[mood.first : mood.end]
     steps = [noise * deviation * gauss(0, 1) for deviation in span]
     pull = (mood.reach - sum(steps)) / mood.variance if mood.variance else 0.0
-    square = noise * noise * pull
-    bent = [step + square * deviation * deviation for step, deviation in zip(steps, span, strict=True)]
+    bent = [step + pull * deviation * deviation for step, deviation in zip(steps, span, strict=True)]
     return list(accumulate(bent, initial=level))[1:]
 
 
@@ -94,7 +102,7 @@ def _jumps(rng: Random, weather: Weather, end: int) -> dict[int, float]:
     found: dict[int, float] = {}
     at = rng.expovariate(_JUMPS / end)
     while at < end:
-        size = (_JUMP_LEAST + rng.expovariate(1 / _JUMP_MORE)) * weather.vol / 0.0055
+        size = (_JUMP_LEAST + rng.expovariate(1 / _JUMP_MORE)) * weather.vol / 0.0058
         found[int(at)] = size if rng.random() < 0.5 else -size
         at += rng.expovariate(_JUMPS / end)
     return found

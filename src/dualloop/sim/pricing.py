@@ -26,10 +26,10 @@ def call_value(forward: float, strike: float, deviation: float) -> float:
 
 
 def width(value: float) -> float:
-    """The usual distance between bid and ask of an option of that value, rupees."""
-    return 0.03 + 0.0018 * value + 0.006 * max(0.0, value - 330)
+    """The usual distance between bid and ask of an option of that value, before both move out to a tick, rupees."""
+    return max(0.0, 0.0019 * value - 0.03) + 0.006 * max(0.0, value - 330)
 
 
 def depth_lots(out: float) -> float:
     """The usual lots at the best price. `out`: steps of a strike from the money, positive out of it."""
-    return min(3000.0, max(1.0, 18 * exp(0.42 * out)))
+    return min(3000.0, max(1.0, 18 * exp(0.40 * out)))

@@ -1,0 +1,259 @@
+"""What one fact says to a person who looks on, in one short line; most say nothing.
+
+A new peak is told at most every five minutes. The book is the one after the fact.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from dualloop.book import facts as f
+from dualloop.book.book import Book
+from dualloop.book.positions import Order, Position
+from dualloop.market.costs import ChargeTable
+from dualloop.market.instruments import strike_text
+from dualloop.market.reasons import Edit, ExitReason, Verdict, Why
+from dualloop.market.units import MINUTE_US, SECOND_US, clock, day_of, midnight_us, ratio_half_up, rupees
+from dualloop.research.conditions import option_of
+from dualloop.research.words import SHORT, count, percent, span
+from dualloop.strategy import rules
+from dualloop.strategy.params import Params
+
+_PEAKS_EVERY_US = 5 * MINUTE_US
+_SAID_ONCE = (Why.WINDOW, Why.NO_DIRECTION, Why.MISSING_CANDLE)
+"""Reasons that hold for many candles on end and are told on the first."""
+
+
+class Kind(StrEnum):
+    DAY = "day"
+    CANDLE = "candle"
+    ORDER = "order"
+    STOP = "stop"
+    TROUBLE = "trouble"
+    """A halt, an alarm, a loop that failed."""
+
+
+class Told(NamedTuple):
+    at_us: int
+    kind: Kind
+    text: str
+    tag: str = ""
+    """Of an order that was accepted or filled."""
+    accepted: bool = False
+
+    def replaced_by(self, later: "Told") -> bool:
+        """Whether the next thing told makes this one needless: accepted, and filled in the same second."""
+        at_once = later.at_us // SECOND_US == self.at_us // SECOND_US
+        return self.accepted and self.tag == later.tag and at_once
+
+
+class Teller:
+    """Tells facts one after the other; what it remembers is only what it need not say again."""
+
+    def __init__(self, charges: ChargeTable | None, params: Params) -> None:
+        self._charges = charges
+        self._params = params
+        self._peak_us: dict[str, int] = {}
+        self._armed: set[tuple[str, ExitReason]] = set()
+        self._reason: Why | None = None
+
+    def tell(self, fact: f.AnyFact, book: Book) -> Told | None:
+        """What there is to say of this fact, which the book has just folded."""
+        match fact:
+            case f.Decided():
+                return _told(fact, Kind.CANDLE, self._candle(fact, book))
+            case f.Watched():
+                return _told(fact, Kind.STOP, self._watched(fact, book.positions[fact.position]))
+            case f.StopsSet():
+                return _told(fact, Kind.STOP, _stops_set(fact, book.positions[fact.position], self._params))
+            case f.BarSeen():
+                return _told(fact, Kind.STOP, self._bar(fact, book.positions[fact.position]))
+            case f.OrderIntended():
+                return _told(fact, Kind.ORDER, _intended(fact))
+            case f.OrderAccepted():
+                text = f"{_side(book.orders[fact.tag])} accepted as {fact.order_id}"
+                return Told(fact.at_us, Kind.ORDER, text, fact.tag, accepted=True)
+            case f.OrderFilled():
+                return Told(fact.at_us, Kind.ORDER, self._filled(book.orders[fact.tag], book), fact.tag)
+            case f.Resumed():
+                return _told(fact, Kind.DAY, f"resumed by {fact.by}")
+            case f.Alarm() | f.Halted() | f.LoopFailed():
+                return _told(fact, Kind.TROUBLE, _trouble(fact))
+            case f.RunStarted() | f.Restarted() | f.DayStarted() | f.Analysed() | f.DayEnded() | f.RunEnded():
+                return _told(fact, Kind.DAY, self._day(fact, book))
+            case _:
+                return _told(fact, Kind.ORDER, _order_trouble(fact, book.orders[fact.tag]))
+
+    # -- the day and its candles -------------------------------------------------------------
+
+    def _day(self, fact: f.AnyFact, book: Book) -> str:
+        match fact:
+            case f.RunStarted():
+                return f"{fact.mode.value} of {fact.input}, seed {fact.seed}"
+            case f.Restarted():
+                return f"started again, start {fact.epoch} of this run"
+            case f.DayStarted():
+                self._reason = None
+                return f"{fact.day}: expiry {fact.expiry}, lot {fact.lot}, open {span(fact.open_us, fact.close_us)}"
+            case f.Analysed():
+                late = ", late start" if fact.late_start else ""
+                walls = f"walls {strike_text(fact.call_wall)} call, {strike_text(fact.put_wall)} put"
+                return f"direction {fact.direction.value}: spot {rupees(fact.spot)}, {walls}{late}"
+            case f.DayEnded():
+                return self._day_over(fact, book)
+            case _:
+                return ""
+
+    def _day_over(self, fact: f.DayEnded, book: Book) -> str:
+        closed = [p for p in book.positions.values() if not p.is_open and day_of(p.closed_us).isoformat() == fact.day]
+        if not closed:
+            return "the day is over: no trade"
+        trades = f"{len(closed)} trade{'' if len(closed) == 1 else 's'}"
+        return f"the day is over: {trades}, {self._money(sum(p.gross for p in closed), closed)}"
+
+    def _candle(self, row: f.Decided, book: Book) -> str:
+        again = row.reason is self._reason and row.reason in _SAID_ONCE
+        self._reason = row.reason
+        if row.verdict in (Verdict.HOLDING, Verdict.DONE, Verdict.ENTER) or again:
+            return ""
+        if row.verdict is Verdict.SKIP and book.open_positions():
+            return f"the candle of {clock(row.start_us)[:5]} is missing: the VWAP and OI levels stay"
+        if row.reason is not Why.WINDOW and not may_enter(row, book, self._params):
+            return ""
+        return f"{'refused' if row.verdict is Verdict.REFUSED else 'no entry'}: {_why_not(row)}"
+
+    # -- orders ------------------------------------------------------------------------------
+
+    def _filled(self, order: Order, book: Book) -> str:
+        part = f" of {order.qty}" if order.filled < order.qty else ""
+        done = "bought" if order.leg is f.Leg.ENTRY else "sold"
+        text = f"{done} {order.filled}{part} {_option(order)} at {rupees(order.average)}"
+        position = book.positions.get(order.position)
+        if order.leg is f.Leg.ENTRY or position is None or position.is_open:
+            return f"{text}, {order.order_id or order.tag}"
+        return f"{text}: {self._money(position.gross, [position])}"
+
+    def _money(self, gross: int, closed: list[Position]) -> str:
+        if self._charges is None:
+            return f"gross {signed(gross)}"
+        charges = sum(self._charges.of(p.cost_legs()).total for p in closed)
+        return f"net {signed(gross - charges)} (charges {rupees(charges)})"
+
+    # -- stops -------------------------------------------------------------------------------
+
+    def _watched(self, fact: f.Watched, position: Position) -> str:
+        if fact.trail and self._first(position, ExitReason.TRAILING_STOP):
+            self._peak_us[position.key] = fact.at_us
+            return f"trail armed: peak {rupees(fact.peak)}, stop at {rupees(fact.trail)}"
+        since_us = fact.at_us - self._peak_us.get(position.key, fact.at_us)
+        if not fact.trail or since_us < _PEAKS_EVERY_US:
+            return ""
+        self._peak_us[position.key] = fact.at_us
+        gain = percent(fact.peak - position.entry_price, position.entry_price)
+        return f"new peak {rupees(fact.peak)} ({gain}), trailing stop at {rupees(fact.trail)}"
+
+    def _bar(self, fact: f.BarSeen, position: Position) -> str:
+        if not position.is_open or not fact.oi_level or not self._first(position, ExitReason.OI_STOP):
+            return ""
+        grown = percent(position.oi - position.card.oi, position.card.oi)
+        return f"OI stop armed: OI {count(position.oi)}, {grown} since the entry"
+
+    def _first(self, position: Position, stop: ExitReason) -> bool:
+        known = (position.key, stop) in self._armed
+        self._armed.add((position.key, stop))
+        return not known
+
+
+def may_enter(row: f.Decided, book: Book, params: Params) -> bool:
+    """Whether an entry was possible on that candle at all: in the window, with nothing held and a trade left."""
+    end_us, midnight = row.start_us + params.candle_us, midnight_us(day_of(row.start_us))
+    in_window = midnight + params.entry_start_us <= end_us <= midnight + params.entry_end_us
+    left = book.entries_on(day_of(row.start_us)) < params.trades_per_day
+    return in_window and left and not book.open_positions()
+
+
+def signed(paise: int) -> str:
+    """Rupees with their sign: `+764.89`."""
+    return f"{'+' if paise > 0 else ''}{rupees(paise)}"
+
+
+def _told(fact: f.AnyFact, kind: Kind, text: str) -> Told | None:
+    return Told(fact.at_us, kind, text) if text else None
+
+
+def _option(order: Order) -> str:
+    return f"{strike_text(order.contract.strike)}{order.contract.right.value}"
+
+
+def _side(order: Order) -> str:
+    return "buy" if order.leg is f.Leg.ENTRY else "sell"
+
+
+def _why_not(row: f.Decided) -> str:
+    name = option_of(row) or "the contract"
+    if row.reason is Why.OI_NOT_UNWINDING and row.oi is not None and row.prev_oi:
+        if row.oi == row.prev_oi:
+            return f"OI of {name} did not move"
+        return f"OI of {name} rose {percent(row.oi - row.prev_oi, row.prev_oi, sign=False)}"
+    if row.reason is Why.BELOW_VWAP and row.close is not None and row.vwap:
+        below = percent(row.vwap - row.close, row.vwap, sign=False)
+        return f"{name} {rupees(row.close)} is {below} below VWAP"
+    return SHORT[row.reason]
+
+
+def _intended(fact: f.OrderIntended) -> str:
+    option = f"{strike_text(fact.contract.strike)}{fact.contract.right.value}"
+    again = f" (attempt {fact.attempt})" if fact.attempt > 1 else ""
+    card = fact.card
+    if isinstance(card, f.EntryCard):
+        moved = f"OI {percent(card.oi - card.prev_oi, card.prev_oi)}" if card.prev_oi else "OI falling"
+        vwap = ratio_half_up(card.hlcv, card.v3) if card.v3 else 0
+        over = f", close {percent(card.close - vwap, vwap)} over VWAP" if vwap else ""
+        return f"buy {fact.qty} {option} sent{again}: {moved}{over}"
+    reason = card.reasons[0]
+    level = next((stop.level for stop in card.stops if stop.name is reason), 0)
+    at = f", {rupees(card.ltp)} is at or below {rupees(level)}" if level and card.ltp else ""
+    return f"sell {fact.qty} {option} sent{again}: {reason.value}{at}"
+
+
+def _stops_set(fact: f.StopsSet, position: Position, params: Params) -> str:
+    if fact.edit is None:
+        arms = rupees(trail_arms_at(position.entry_price, params))
+        return f"stops set: initial {rupees(fact.initial)}, trail arms at {arms}"
+    if fact.edit in (Edit.STOP, Edit.WIDEN_INITIAL):
+        return f"{fact.edit.value} by {fact.by}: initial stop {rupees(fact.old_initial)} -> {rupees(fact.initial)}"
+    trail = f"{fact.old_trail_bp / 100:g} % -> {fact.trail_bp / 100:g} %"
+    return f"{fact.edit.value} by {fact.by}: trail {trail}, stop {rupees(fact.trail) if fact.trail else 'not armed'}"
+
+
+def _trouble(fact: f.Alarm | f.Halted | f.LoopFailed) -> str:
+    match fact:
+        case f.Alarm():
+            return f"ALARM: {fact.text}"
+        case f.Halted():
+            return f"HALTED, no new entries: {fact.why}"
+        case f.LoopFailed():
+            return f"the {fact.loop} loop failed: {fact.error}"
+
+
+def _order_trouble(fact: f.AnyFact, order: Order) -> str:
+    side = _side(order)
+    match fact:
+        case f.OrderRefused():
+            return f"{side} refused: {fact.why}"
+        case f.OrderNotSent():
+            return f"{side} not sent: {fact.why}"
+        case f.OrderUnknown():
+            return f"{side} without an answer, looking it up: {fact.why}"
+        case f.OrderAbsent():
+            return f"{side} is not in the broker's book after {fact.reads} reads"
+        case f.OrderRejected():
+            return f"{side} rejected: {fact.why}"
+        case _:
+            return f"{side} cancelled, {order.filled} of {order.qty} filled"
+
+
+def trail_arms_at(entry: int, params: Params) -> int:
+    """The lowest price that arms the trail."""
+    price = -(-entry * (10_000 + params.trail_after_bp) // 10_000)
+    assert rules.trail_arms(price, entry, params.trail_after_bp), "the rule says so"
+    return price
