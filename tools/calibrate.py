@@ -8,9 +8,11 @@ docs/market.md was made with this.
 
 import sys
 from datetime import date
+from itertools import pairwise
 from math import log, sqrt
 from pathlib import Path
 from statistics import median, pstdev
+from typing import Any
 
 from dualloop.market.calendar import Calendar
 from dualloop.market.instruments import Contract, ContractTables, Right
@@ -23,6 +25,12 @@ STEPS = (-10, -5, -2, 0, 2, 5, 10)
 POLL_S, OPENED_S, NOON_S, LATE_S = 65, 600, (9900, 15300), (18000, 22000)
 
 Figures = dict[str, float]
+
+
+def generated_days() -> list[Figures]:
+    """The figures of the generated days."""
+    calendar, tables = Calendar(), ContractTables()
+    return [of_generated(MarketDay(seed, DAY, calendar, tables)) for seed in SEEDS]
 
 
 def of_generated(market: MarketDay) -> Figures:
@@ -41,8 +49,10 @@ def of_generated(market: MarketDay) -> Figures:
         found[f"oi {step}"] = max(market.oi(contract, second) for second in polls) / lot / 1000
         found[f"idle {step}"] = sum(bar is None for bar in bars) / len(bars)
     contract = Contract(market.master.expiry, round(middle / 50) * 5000, Right.CE)
-    return found | _steps([(second, market.oi(contract, second)) for second in polls]) | _moves(
-        [(second, market.spot[second]) for second in polls]
+    return (
+        found
+        | _steps([(second, market.oi(contract, second)) for second in polls])
+        | _moves([(second, market.spot[second]) for second in polls])
     )
 
 
@@ -50,11 +60,11 @@ def of_recorded(folder: Path) -> Figures:
     """The figures of the recorded day."""
     import polars as pl
 
-    rows = pl.read_parquet(folder / "ltp.parquet").sort("ts")
+    rows: Any = pl.read_parquet(folder / "ltp.parquet").sort("ts")
     rows = rows.filter(pl.col("expiry") == rows["expiry"].min())
     open_us = Calendar().session(DAY).open_us
     found: Figures = {}
-    chain = {}
+    chain: dict[tuple[int, str], list[dict[str, Any]]] = {}
     for (strike, right), part in rows.group_by("strike", "right"):
         seconds = [(at.timestamp() - 19_800) - open_us / SECOND_US for at in part["ts"].dt.replace_time_zone("UTC")]
         chain[strike, right] = [{**row, "second": second} for row, second in zip(part.to_dicts(), seconds, strict=True)]
@@ -70,17 +80,17 @@ def of_recorded(folder: Path) -> Figures:
         found[f"volume {step}"] = part[-1]["volume"] / 75 / 1000
         found[f"oi {step}"] = max(row["oi"] for row in part) / 75 / 1000
         bars = {int(row["second"] // 300): row["volume"] for row in part}
-        found[f"idle {step}"] = sum(a == b for a, b in zip(bars.values(), [*bars.values()][1:], strict=False)) / len(bars)
+        found[f"idle {step}"] = sum(a == b for a, b in pairwise(bars.values())) / len(bars)
     at_the_money = chain[round(middle / 50) * 50, "CE"]
     return found | _steps([(row["second"], row["oi"]) for row in at_the_money]) | _moves(forward)
 
 
 def _steps(seen: list[tuple[float, float]]) -> Figures:
-    changes = [(at, after / before - 1) for (_, before), (at, after) in zip(seen, seen[1:], strict=False) if after != before]
+    changes = [(at, after / before - 1) for (_, before), (at, after) in pairwise(seen) if after != before]
     first = [change for at, change in changes if at < 4500]
     rest = [change for at, change in changes if at >= 4500]
     return {
-        "s between OI changes": median(b - a for (a, _), (b, _) in zip(changes, changes[1:], strict=False)),
+        "s between OI changes": median(b - a for (a, _), (b, _) in pairwise(changes)),
         "OI change, median size %": 100 * median(abs(change) for change in rest),
         "OI change, largest %": 100 * max(abs(change) for _, change in changes),
         "OI changes that fall, first hour %": 100 * sum(change < 0 for change in first) / len(first),
@@ -91,7 +101,7 @@ def _steps(seen: list[tuple[float, float]]) -> Figures:
 def _moves(path: list[tuple[float, float]]) -> Figures:
     moves = [
         (at, log(after / before) * sqrt(POLL_S / (at - then)))
-        for (then, before), (at, after) in zip(path, path[1:], strict=False)
+        for (then, before), (at, after) in pairwise(path)
         if at - then < 2 * POLL_S
     ]
     noon, late = ([move for at, move in moves if a <= at < b] for a, b in (NOON_S, LATE_S))
@@ -106,8 +116,7 @@ def _moves(path: list[tuple[float, float]]) -> Figures:
 
 def main() -> None:
     recorded = of_recorded(Path(sys.argv[1]))
-    calendar, tables = Calendar(), ContractTables()
-    generated = [of_generated(MarketDay(seed, DAY, calendar, tables)) for seed in SEEDS]
+    generated = generated_days()
     print("| | recorded | generated: median | least | most |\n|---|---:|---:|---:|---:|")
     for name, value in recorded.items():
         others = [each[name] for each in generated]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from dualloop.book.facts import AnyFact, decode, encode
 
+_LOCK = "lock"
 FILE = "journal.sqlite"
 SCHEMA = 1
 
@@ -130,6 +131,19 @@ def read(folder: Path) -> list[AnyFact]:
         raise JournalError(f"{path} is not a readable journal ({error})") from error
 
 
+def is_worked_on(folder: Path) -> bool | None:
+    """Whether a process holds the run's lock: read from the kernel's list, for trying the lock could disturb its owner.
+
+    None where there is no such list.
+    """
+    try:
+        held = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+        lock = (folder / _LOCK).stat().st_ino
+    except OSError:
+        return None
+    return any("FLOCK" in line and f":{lock} " in line for line in held)
+
+
 def digest(folder: Path) -> str:
     """The hash of a run's ordered facts: equal hashes are equal journals."""
     last = ""
@@ -198,7 +212,7 @@ def _facts(db: sqlite3.Connection) -> Iterator[AnyFact]:
 def _lock(folder: Path) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise JournalError(f"{folder} cannot hold a journal ({error.strerror}); give another --journal") from error
     try:

@@ -26,6 +26,7 @@ def status(journal: JournalDir = None, as_json: AsJson = False) -> None:
     decided: all from the journal, its prices as old as they are said to be.
     """
     from dualloop import client
+    from dualloop.journal import is_worked_on
     from dualloop.market.costs import ChargeTable
     from dualloop.research import documents
     from dualloop.research import status as statuses
@@ -36,7 +37,7 @@ def status(journal: JournalDir = None, as_json: AsJson = False) -> None:
     started, known = record.book.run, client.config_of(record)
     charges = None if started is None else ChargeTable(started.charges, known.tables_folder() if known else None)
     found = statuses.of_facts(record.facts, charges, known.params() if known else Params())
-    running = _is_worked_on(record.folder)
+    running = is_worked_on(record.folder)
     console.answer(
         documents.status(record.folder, found, running), show.status(found, record.folder, running), as_json=as_json
     )
@@ -146,19 +147,6 @@ def _span(record: "Record", first: date | None, last: date | None) -> "Span":
         what = f"the run has no day {span.words()}"
         raise Problem(NOT_FOUND, "not_found", str(record.folder), what, f"{has}{more}")
     return span
-
-
-def _is_worked_on(folder: Path) -> bool | None:
-    """Whether a process holds the run's lock: read from the kernel's list, for trying the lock could disturb its owner.
-
-    None where there is no such list.
-    """
-    try:
-        held = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-        lock = (folder / "lock").stat().st_ino
-    except OSError:
-        return None
-    return any("FLOCK" in line and f":{lock} " in line for line in held)
 
 
 def _candle(record: "Record", text: str, params: "Params | None") -> "tuple[Candle, int]":

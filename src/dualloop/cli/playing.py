@@ -16,6 +16,7 @@ from dualloop.show import story as show
 from dualloop.show.audience import InLines, OnScreen
 from dualloop.show.layout import pairs, plural
 from dualloop.show.live import Screen, usable
+from dualloop.sim.known import STORY_SEED
 
 if TYPE_CHECKING:
     from dualloop.config import Config
@@ -79,6 +80,7 @@ def told(run: modes.Run, config: "Config", seed: int, market: modes.Market) -> t
 
 def _next(run: modes.Run, seed: int, day: str) -> list[tuple[str, str]]:
     """What to try next."""
+    own = "" if seed == STORY_SEED else f" --seed {seed}"
     if run.trades:
         why = (f"dualloop why {run.trades[-1].exit_order_id}", "why it sold: every stop, what it looked at")
     else:
@@ -86,6 +88,6 @@ def _next(run: modes.Run, seed: int, day: str) -> list[tuple[str, str]]:
     return [
         why,
         ("dualloop report", "costs, MAE and MFE, the five-minute check"),
-        (f"dualloop demo --seed {seed + 1}", "another day; docs/market.md names some by their ending"),
-        (f"dualloop data generate d --from {day} --to {day} --seed {seed}", "as files"),
+        (f"dualloop demo --seed {seed + 1}", "another day"),
+        (f"dualloop data generate d --from {day}{own}", "this day as files"),
     ]

@@ -22,9 +22,9 @@ from dualloop.cli.app import (
     app,
     prepared,
 )
-from dualloop.modes.stories import STORY_SEED
 from dualloop.problems import need
 from dualloop.show import console
+from dualloop.sim.known import STORY_SEED
 
 if TYPE_CHECKING:
     from dualloop import modes
@@ -168,7 +168,9 @@ app.add_typer(data, name="data")
 def generate(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where to write: a new or empty folder.")],
     first: Annotated[date, typer.Option("--from", metavar="DAY", parser=a_day, help="First day.")],
-    last: Annotated[date, typer.Option("--to", metavar="DAY", parser=a_day, help="Last day.")],
+    last: Annotated[
+        date | None, typer.Option("--to", metavar="DAY", parser=a_day, help="Last day; by default the first.")
+    ] = None,
     seed: Seed = STORY_SEED,
     bars_only: Annotated[
         bool, typer.Option("--bars-only", help="Five-minute bars without prices by the second: small, for years.")
@@ -190,7 +192,7 @@ def generate(
 
     try:
         made = modes.generate(
-            folder, loaded, seed=seed, first=first, last=last, with_prices=not bars_only, on_day=on_day
+            folder, loaded, seed=seed, first=first, last=last or first, with_prices=not bars_only, on_day=on_day
         )
     finally:
         console.progress("")
@@ -231,7 +233,7 @@ def _replayed(
             journal_folder=journal_folder,
             seed=seed,
             environ=os.environ,
-            on_day=ona_day,
+            on_day=on_day,
         )
     finally:
         console.progress("")

@@ -76,7 +76,7 @@ def demo(
         f.Mode.DEMO,
         config,
         market.charges,
-        input_name=f"seed {seed}, {made.day}",
+        input_name=made.day.isoformat(),
         input_hash=hash_of(RECIPE, str(seed), made.day.isoformat(), config.digest()),
         seed=seed,
         journal_folder=journal_folder,

@@ -1,0 +1,29 @@
+"""The generated market against the recorded day: what was measured there lies in the range of what is made here.
+
+Extra: skips where the recorded day or polars is absent.
+"""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+RECORDED = Path(__file__).parents[2] / "shared" / "data" / "nifty-2025-08-29"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
+
+
+def test_the_recorded_day_could_have_been_generated() -> None:
+    """Twenty generated days of the same lot and time to expiry reach from below to above each recorded figure.
+
+    Spreads and sizes at the touch, volumes, open interest and its steps, and the index's moves by the hour.
+    """
+    pytest.importorskip("polars")
+    if not RECORDED.is_dir():
+        pytest.skip("the recorded day is not here")
+    from calibrate import generated_days, of_recorded
+
+    recorded, generated = of_recorded(RECORDED), generated_days()
+    for name, value in recorded.items():
+        found = [each[name] for each in generated]
+        slack = (0.5 if name.startswith(("oi ", "bid lots ")) else 0.1) * value + 0.02
+        assert min(found) - slack <= value <= max(found) + slack, f"{name}: {value} is not in {min(found)}..{max(found)}"
