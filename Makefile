@@ -21,8 +21,8 @@ $(shell for env in $(RUN) $(DEV); do \
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-14s %s\n", $$1, $$2 }'
 
-demo: $(RUN)/.installed ## replay the sample day: no network, no credentials
-	@$(RUN)/bin/dualloop replay src/dualloop/sample_day
+demo: $(RUN)/.installed ## paper-trade a generated day: no network, no credentials
+	@$(RUN)/bin/dualloop demo
 
 test: $(DEV)/.installed ## run the tests
 	@$(DEV)/bin/python -m pytest -q

@@ -1,4 +1,4 @@
-"""What is measured from inside a process: `python inside.py journal-normal|journal-full|rules FOLDER`, JSON out."""
+"""What is measured from inside a process: `python inside.py WHAT FOLDER`, JSON out."""
 
 import json
 import sys
@@ -7,13 +7,17 @@ from random import Random
 from statistics import median, quantiles
 from time import perf_counter_ns
 
+from dualloop import modes
 from dualloop.book.facts import Watched
+from dualloop.config import load
 from dualloop.journal import Journal
+from dualloop.modes.demo import market_day
 from dualloop.strategy import exit as stops
 from dualloop.strategy.params import Params
 
 _APPENDS = 1000
 _PRICES = 200_000
+_DEMOS = 20
 
 
 def journal(folder: Path, *, durable: bool) -> dict[str, float]:
@@ -44,9 +48,29 @@ def rules() -> dict[str, float]:
     return {"ns": (perf_counter_ns() - begun) / _PRICES}
 
 
+def demos(folder: Path) -> dict[str, float]:
+    """Days a second: whole demos, generated days with every bar of the nearest expiry, and the index's path alone."""
+    config, days = load(None, {}), range(_DEMOS)
+    market = modes.Market.of(config)
+    begun = perf_counter_ns()
+    for seed in days:
+        modes.demo(config, seed=seed, environ={"XDG_STATE_HOME": str(folder)})
+    demos_ns = perf_counter_ns() - begun
+    begun = perf_counter_ns()
+    made = [market_day(config, market, seed, modes.demo_day(seed, market.calendar)) for seed in days]
+    path_ns = perf_counter_ns() - begun
+    for each in made:
+        for bars in each.data().bars.values():
+            len(bars)
+    bars_ns = perf_counter_ns() - begun
+    return {name: 1e9 * _DEMOS / ns for name, ns in (("demos", demos_ns), ("path", path_ns), ("bars", bars_ns))}
+
+
 def main(what: str, folder: Path) -> None:
     if what == "rules":
         print(json.dumps(rules()))
+    elif what == "demos":
+        print(json.dumps(demos(folder)))
     else:
         print(json.dumps(journal(folder, durable=what == "journal-full")))
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from made_days import HELD_PRICES, write_bar_days, write_held_day
 from measure import DUALLOOP, PYTHON, Cost, Failed, Number, number, process
 
-_SAMPLE = Path(__file__).resolve().parents[1] / "src" / "dualloop" / "sample_day"
 _INSIDE = Path(__file__).resolve().parent / "inside.py"
 _DAYS = 20
 
@@ -69,11 +68,33 @@ def held(bench: Bench) -> Iterator[Number]:
     yield number("replay, held day: of a price held", "us", [cost.wall_s * 1e6 / HELD_PRICES for cost in costs])
 
 
-def sample(bench: Bench) -> Iterator[Number]:
-    """The day that ships."""
-    costs = bench.costs([*DUALLOOP, "replay", str(_SAMPLE)], journal=True)
-    yield number("replay, sample day", "s", [cost.wall_s for cost in costs])
-    yield number("replay, sample day: peak memory", "MB", [cost.peak_mb for cost in costs])
+def demo(bench: Bench) -> Iterator[Number]:
+    """A generated day, start-up included: the first thing that people run; and days in one process after another."""
+    costs = bench.costs([*DUALLOOP, "demo", "--speed", "max"], journal=True)
+    yield number("demo at --speed max, as a process", "s", [cost.wall_s for cost in costs], "<= 3, aim 1.5")
+    yield number("demo at --speed max: peak memory", "MB", [cost.peak_mb for cost in costs], "<= 80")
+    said = _inside(bench, "demos")
+    yield number("demo days in one process", "days/s", [one["demos"] for one in said])
+    yield number("generated days with all their bars, in memory", "days/s", [one["bars"] for one in said])
+    yield number("of which the index alone", "days/s", [one["path"] for one in said])
+
+
+def generated(bench: Bench) -> Iterator[Number]:
+    """Generated days as files: a month of bars, and two days with their prices."""
+    for name, last, count, flags in (
+        ("bars only", "2026-04-30", 39, ("--bars-only",)),
+        ("with prices", "2026-03-05", 3, ()),
+    ):
+        folders = [bench.folder() / "days" for _ in range(bench.runs)]
+        span = ("--from", "2026-03-02", "--to", last)
+        costs = [
+            process([*DUALLOOP, "data", "generate", str(to), *span, *flags, "--json"], bench.home) for to in folders
+        ]
+        said = json.loads(costs[0].out)
+        if said["days"] != count:
+            raise SystemExit(f"{span} holds {said['days']} days, not {count}")
+        yield number(f"data generate, {name}", "days/s", [count / cost.wall_s for cost in costs])
+        yield number(f"data generate, {name}: size of a day", "MB", [said["bytes"] / 1e6 / count])
 
 
 def backtest(bench: Bench) -> Iterator[Number]:
@@ -114,7 +135,7 @@ def _inside(bench: Bench, what: str) -> list[dict[str, float]]:
 
 
 _ALL: dict[str, Callable[[Bench], Iterator[Number]]] = {
-    part.__name__: part for part in (start, held, sample, backtest, journal, rules)
+    part.__name__: part for part in (start, held, demo, generated, backtest, journal, rules)
 }
 
 

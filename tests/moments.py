@@ -6,7 +6,6 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import dualloop
 from dualloop import modes
 from dualloop.book import facts as f
 from dualloop.config import load
@@ -29,7 +28,7 @@ def at(time: str) -> int:
 def sample_facts(seed: int = 0) -> tuple[f.AnyFact, ...]:
     """The facts of a replay of the sample day: bought 10:35:10, trail armed 11:19:36, sold 11:40:18."""
     with TemporaryDirectory() as home:
-        folder = Path(dualloop.__file__).parent / "sample_day"
+        folder = Path(__file__).parent / "sample_day"
         run = modes.replay(folder, load(None, {}), seed=seed, environ={"XDG_STATE_HOME": home})
         return tuple(read(run.folder))
 

@@ -27,7 +27,7 @@ from dualloop.problems import explained
 from seeds_day import write_seeds_day
 
 ENTRY, EXIT = "PAPER_20251223_001", "PAPER_20251223_002"
-SAMPLE = Path(cli.__file__).parent / "sample_day"
+SAMPLE = Path(__file__).parent / "sample_day"
 
 Ask = Callable[..., tuple[int, str, str]]
 

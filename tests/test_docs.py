@@ -23,7 +23,7 @@ def make_docs() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/strategy.md", "docs/architecture.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/strategy.md", "docs/architecture.md", "docs/market.md"])
 def test_the_generated_parts_are_current(name: str) -> None:
     """Output, order diagram and worked day are what the code says today: run tools/make_docs.py if this fails."""
     text = (ROOT / name).read_text(encoding="utf-8")
@@ -32,9 +32,13 @@ def test_the_generated_parts_are_current(name: str) -> None:
 
 def test_every_command_is_in_the_readme() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for command in app.registered_commands:
-        assert command.callback is not None
-        assert f"`dualloop {command.callback.__name__}" in text or f"`{command.callback.__name__} " in text
+    groups = [(f"{group.name} ", group.typer_instance) for group in app.registered_groups]
+    for ahead, part in [("", app), *groups]:
+        assert part is not None
+        for command in part.registered_commands:
+            assert command.callback is not None
+            name = ahead + command.callback.__name__
+            assert f"`dualloop {name}" in text or f"`{name} " in text
 
 
 def test_the_readmes_configuration_is_the_default_and_whole(tmp_path: Path) -> None:

@@ -102,30 +102,25 @@ def test_no_text_makes_a_line_wider_or_two(text: str, loop: str) -> None:
 
 def test_the_story_of_a_day_with_a_trade() -> None:
     assert story_of(sample_facts()) == [
-        "09:15:00  The market opened on 2026-11-18; expiry 2026-11-23, lot 65.",
-        "09:20:10  Open interest was highest at 26100 (calls) and 25800 (puts); from spot",
-        "          25963.90 the call wall decided: CALL.",
-        "09:30:10  It waited for 13 candles, until 10:30: open interest did not fall",
-        "          (10), the close was not above VWAP (3).",
-        "10:35:10  Bought 65 NIFTY26NOV25900CE at 159.15: open interest fell 0.12 %, the",
-        "          close 159.45 was above VWAP 155.82.",
+        "09:15:00  The market opened. Expiry 2026-11-23, lot 65.",
+        "09:20:10  Walls: 26100 (calls), 25800 (puts). From spot 25963.90: CALL.",
+        "09:30:10  13 candles without an entry, to 10:30: open interest did not fall 10,",
+        "          the close was not above VWAP 3.",
+        "10:35:10  Bought 65 25900CE at 159.15: OI fell 0.12 %, close 2.33 % over VWAP.",
         "10:47:52  Against it: the lowest price was 148.75 (-6.53 %).",
-        "11:19:36  The trail armed at 175.20, +10.08 %: its stop was 157.68.",
+        "11:19:36  The trail armed at 175.20 (+10.08 %), its stop at 157.68.",
         "11:35:53  For it: the highest price was 210.10 (+32.01 %).",
-        "11:40:18  The price fell to the trailing stop, 188.80 at or below 189.09; sold",
-        "          at 188.80.",
+        "11:40:18  Sold at 188.80: the price fell to the trailing stop, 189.09.",
         "          Gross +1927.25, charges 75.02, net +1852.23 rupees.",
-        "          Bought at the ask and sold at the bid, its gross would have been",
-        "          +1927.25: the same.",
-        "          Looking at five-minute closes only, it would have sold at 170.85 at",
-        "          11:55, trailing_stop: 1166.75 rupees less.",
+        "          At the touch, ask in and bid out, gross +1927.25: the same.",
+        "          On five-minute closes: 170.85 at 11:55, trailing_stop, 1166.75 less.",
     ]
 
 
 def test_a_day_without_a_trade_tells_what_failed_and_how_close_it_came() -> None:
     assert story_of(idle_facts())[-5:] == [
-        "09:30:10  It waited for 13 candles, until 10:30: open interest did not fall",
-        "          (10), the close was not above VWAP (3).",
+        "09:30:10  13 candles without an entry, to 10:30: open interest did not fall 10,",
+        "          the close was not above VWAP 3.",
         "          Nothing was bought.",
         "          The closest was the candle of 10:25: OI of 25900CE fell, and its close",
         "          was only 0.44 % below VWAP.",
@@ -146,7 +141,7 @@ def test_a_touch_that_costs_says_what_it_costs() -> None:
         else x
         for x in sample_facts()
     ]
-    assert "its gross would have been +1911.00: 16.25 less." in " ".join(" ".join(story_of(facts)).split())
+    assert "gross +1911.00: 16.25 less." in " ".join(" ".join(story_of(facts)).split())
 
 
 def test_several_days_are_a_line_each(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Write the parts of the manual that the code itself knows: the order diagram and the worked day.
+"""Write the parts of the manual that the code itself knows: outputs, the order diagram, the worked day, known seeds.
 
 python tools/make_docs.py          # rewrites docs/*.md in place
 """
@@ -11,13 +11,20 @@ from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
 
+from dualloop import modes
 from dualloop.book.orders import diagram
-from dualloop.market.units import clock_us, paise, rupees
+from dualloop.config import load
+from dualloop.journal import read
+from dualloop.market.instruments import strike_text
+from dualloop.market.units import clock, clock_us, paise, rupees
+from dualloop.modes.demo import market_day
+from dualloop.research.status import Follower, Price
+from dualloop.show.picture import picture
+from dualloop.sim.known import ENDINGS, STORY_SEED
 from dualloop.strategy import exit as stops
 from dualloop.strategy.params import Params
 
 ROOT = Path(__file__).resolve().parents[1]
-SAMPLE_DAY = "src/dualloop/sample_day"
 _PRICES = (
     ("09:31:15", "152.00"),
     ("09:32:30", "158.00"),
@@ -53,7 +60,7 @@ def order_diagram() -> str:
 @cache
 def session() -> dict[str, str]:
     """What the commands print, one after the other, for somebody whose state lies in the usual place."""
-    exit_id = "PAPER_20261118_002"
+    exit_id = "PAPER_20261217_002"
     with tempfile.TemporaryDirectory() as home:
         state = {**os.environ, "XDG_STATE_HOME": home, "COLUMNS": "80"}
 
@@ -64,16 +71,64 @@ def session() -> dict[str, str]:
             return f"```console\n$ dualloop {' '.join(command)}\n{output.strip()}\n```"
 
         return {
-            "demo": said("replay", SAMPLE_DAY),
+            "demo": said("demo"),
             "why": said("why", exit_id),
             "report": said("report"),
         }
 
 
+def screen() -> str:
+    """The demo's screen at a moment of its trade, as an 80x24 terminal shows it."""
+    config = load(None, {})
+    market = modes.Market.of(config)
+    with tempfile.TemporaryDirectory() as home:
+        run = modes.demo(config, seed=STORY_SEED, environ={"XDG_STATE_HOME": home})
+        facts = read(run.folder)
+    trade = run.trades[0]
+    made = market_day(config, market, STORY_SEED, modes.demo_day(STORY_SEED, market.calendar))
+    at_us = made.session.open_us + clock_us("02:36:30")
+    follower = Follower(market.charges, config.params())
+    for fact in facts:
+        if fact.at_us <= at_us:
+            follower.apply(fact)
+    prices = made.prices(trade.contract)
+    seen = [(at, ltp) for at, ltp in zip(prices.at_us, prices.ltp, strict=True) if trade.entry_us <= at <= at_us]
+    (key,) = (position.key for position in follower.book.open_positions())
+    status = follower.status(at_us, {key: Price(seen[-1][1], seen[-1][0])})
+    rows = picture(status, 80, 24, {key: seen[::20]}, note="600x")
+    return "```text\n" + "\n".join("".join(word.text for word in row).rstrip() for row in rows).rstrip() + "\n```"
+
+
+@cache
+def endings() -> str:
+    """The demos that are known by their ending, as a Markdown table."""
+    config = load(None, {})
+    lines = ["| `--seed` | day | what happens | 1 lot, net |", "|---:|---|---|---:|"]
+    for seed, ending in ENDINGS.items():
+        with tempfile.TemporaryDirectory() as home:
+            run = modes.demo(config, seed=seed, environ={"XDG_STATE_HOME": home})
+        found = [trade.reasons[0] for trade in run.trades]
+        if found != ([] if ending is None else [ending]):
+            raise SystemExit(f"seed {seed} does not end in {ending}: {found}")
+        what, net = "nothing is bought all day", ""
+        for trade in run.trades:
+            name = f"{strike_text(trade.contract.strike)}{trade.contract.right.value}"
+            span = f"{clock(trade.entry_us)[:5]} to {clock(trade.exit_us)[:5]}"
+            prices = f"{rupees(trade.entry_price)} to {rupees(trade.exit_price)}"
+            what = f"`{trade.reasons[0].value}`: {name} from {span}, {prices}"
+            net = rupees(trade.net)
+        lines.append(f"| {seed} | {run.book.days_ended[0]} | {what} | {net} |")
+    return "\n".join(lines)
+
+
 BLOCKS: dict[str, dict[str, Callable[[], str]]] = {
-    "README.md": {name: partial(lambda name: session()[name], name) for name in ("demo", "why", "report")},
+    "README.md": {
+        "screen": screen,
+        **{name: partial(lambda name: session()[name], name) for name in ("demo", "why", "report")},
+    },
     "docs/strategy.md": {"worked-day": worked_day},
     "docs/architecture.md": {"orders": order_diagram},
+    "docs/market.md": {"endings": endings},
 }
 
 

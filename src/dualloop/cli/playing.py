@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dualloop import modes
 from dualloop.book.facts import Decided
 from dualloop.journal import read
+from dualloop.market.units import SECOND_US
 from dualloop.research import documents
 from dualloop.research import story as stories
 from dualloop.show import console
@@ -43,7 +44,7 @@ def play(
     on_screen = not quiet and not fastest and usable(sys.stdout, os.environ)
     if speed is None and on_screen:
         hours = market.calendar.session(day)
-        speed = (hours.over_us - hours.open_us) / 1_000_000 / _WHOLE_DAY_S + 20
+        speed = round((hours.over_us - hours.open_us) / SECOND_US / _WHOLE_DAY_S + 15, -1)
 
     def run(audience: modes.Audience | None) -> modes.Run:
         return modes.demo(
@@ -82,12 +83,12 @@ def _next(run: modes.Run, seed: int, day: str) -> list[tuple[str, str]]:
     """What to try next."""
     own = "" if seed == STORY_SEED else f" --seed {seed}"
     if run.trades:
-        why = (f"dualloop why {run.trades[-1].exit_order_id}", "why it sold: every stop, what it looked at")
+        why = (f"dualloop why {run.trades[-1].exit_order_id}", "why it sold, stop by stop")
     else:
         why = ("dualloop why 10:35", "why it did not trade then")
     return [
         why,
-        ("dualloop report", "costs, MAE and MFE, the five-minute check"),
+        ("dualloop report", "costs, and what looking paid"),
         (f"dualloop demo --seed {seed + 1}", "another day"),
         (f"dualloop data generate d --from {day}{own}", "this day as files"),
     ]

@@ -21,6 +21,8 @@ from dualloop.research.words import LEFT, SHORT, percent
 from dualloop.strategy.params import Params
 
 _MOST_REASONS = 3
+_AT_A_LEVEL = (ExitReason.INITIAL_SL, ExitReason.TRAILING_STOP, ExitReason.VWAP_STOP, ExitReason.DAILY_LOSS)
+"""The reasons that a price explains; the OI stop's level only says that the trade was losing."""
 
 
 class Beat(NamedTuple):
@@ -88,23 +90,20 @@ def _told(day: _Day, book: Book, charges: ChargeTable | None, params: Params) ->
 def _opening(day: Sequence[f.AnyFact]) -> Iterator[Beat]:
     for fact in day:
         if isinstance(fact, f.DayStarted):
-            yield Beat(fact.open_us, f"The market opened on {fact.day}; expiry {fact.expiry}, lot {fact.lot}.")
+            yield Beat(fact.open_us, f"The market opened. Expiry {fact.expiry}, lot {fact.lot}.")
         elif isinstance(fact, f.Analysed):
-            near = "call" if fact.direction.value == "CALL" else "put"
-            walls = f"at {strike_text(fact.call_wall)} (calls) and {strike_text(fact.put_wall)} (puts)"
+            walls = f"Walls: {strike_text(fact.call_wall)} (calls), {strike_text(fact.put_wall)} (puts)"
             late = ", found late" if fact.late_start else ""
-            said = f"from spot {rupees(fact.spot)} the {near} wall decided: {fact.direction.value}{late}"
-            text = f"Open interest was highest {walls}; {said}."
-            yield Beat(fact.at_us, text)
+            yield Beat(fact.at_us, f"{walls}. From spot {rupees(fact.spot)}: {fact.direction.value}{late}.")
 
 
 def _wait(run: Sequence[f.Decided]) -> Beat:
     ranked = Counter(row.reason for row in run).most_common()
-    why = ", ".join(f"{SHORT[reason]} ({n})" for reason, n in ranked[:_MOST_REASONS])
+    why = ", ".join(f"{SHORT[reason]} {n}" for reason, n in ranked[:_MOST_REASONS])
     more = sum(n for _, n in ranked[_MOST_REASONS:])
-    rest = f", other reasons ({more})" if more else ""
+    rest = f", other reasons {more}" if more else ""
     candles = f"{len(run)} candle{'' if len(run) == 1 else 's'}"
-    return Beat(run[0].acted_us, f"It waited for {candles}, until {clock(run[-1].acted_us)[:5]}: {why}{rest}.")
+    return Beat(run[0].acted_us, f"{candles} without an entry, to {clock(run[-1].acted_us)[:5]}: {why}{rest}.")
 
 
 def _troubles(day: Sequence[f.AnyFact]) -> Iterator[Beat]:
@@ -121,21 +120,21 @@ def _trade(position: Position) -> Iterator[Beat]:
     card, entry = position.card, position.entry
     vwap = ratio_half_up(card.hlcv, card.v3) if card.v3 else 0
     fell = percent(card.prev_oi - card.oi, card.prev_oi, sign=False) if card.prev_oi else ""
-    above = f", the close {rupees(card.close)} was above VWAP {rupees(vwap)}" if vwap else ""
-    bought = f"Bought {entry.filled} {entry.symbol} at {rupees(position.entry_price)}"
-    yield Beat(position.opened_us, f"{bought}: open interest fell {fell}{above}.")
+    above = f", close {percent(card.close - vwap, vwap, sign=False)} over VWAP" if vwap else ""
+    bought = f"Bought {entry.filled} {_option(position)} at {rupees(position.entry_price)}"
+    yield Beat(position.opened_us, f"{bought}: OI fell {fell}{above}.")
     exit_card, price = position.exit_card, position.exit_price
     if position.is_open or exit_card is None or price is None:
         return
     reason = exit_card.reasons[0]
     level = next((stop.level for stop in exit_card.stops if stop.name is reason), 0)
-    saw = f", {rupees(exit_card.ltp)} at or below {rupees(level)}" if level and exit_card.ltp else ""
-    also = f" (also true: {', '.join(exit_card.reasons[1:])})" if exit_card.reasons[1:] else ""
-    yield Beat(position.closed_us, f"{_left(reason)}{saw}{also}; sold at {rupees(price)}.")
+    saw = f", {rupees(level)}" if level and reason in _AT_A_LEVEL else ""
+    also = f", also true: {', '.join(exit_card.reasons[1:])}" if exit_card.reasons[1:] else ""
+    yield Beat(position.closed_us, f"Sold at {rupees(price)}: {LEFT[reason]}{saw}{also}.")
 
 
-def _left(reason: ExitReason) -> str:
-    return LEFT[reason][0].upper() + LEFT[reason][1:]
+def _option(position: Position) -> str:
+    return f"{strike_text(position.contract.strike)}{position.contract.right.value}"
 
 
 def _extremes(day: Sequence[f.AnyFact], position: Position) -> Iterator[Beat]:
@@ -149,7 +148,7 @@ def _extremes(day: Sequence[f.AnyFact], position: Position) -> Iterator[Beat]:
             if fact.trail and not armed:
                 armed = fact.at_us
                 gain = percent(fact.peak - entry, entry)
-                yield Beat(armed, f"The trail armed at {rupees(fact.peak)}, {gain}: its stop was {rupees(fact.trail)}.")
+                yield Beat(armed, f"The trail armed at {rupees(fact.peak)} ({gain}), its stop at {rupees(fact.trail)}.")
     if lowest < entry:
         yield Beat(low, f"Against it: the lowest price was {rupees(lowest)} ({percent(lowest - entry, entry)}).")
     if highest > entry:
@@ -170,12 +169,12 @@ def _result(position: Position, charges: ChargeTable | None, params: Params) -> 
     if position.entry.ask and sold.bid:
         touch = (sold.bid - position.entry.ask) * position.entry.filled
         than = f"{rupees(abs(gross - touch))} {'less' if touch < gross else 'more'}" if touch != gross else "the same"
-        yield Beat(None, f"Bought at the ask and sold at the bid, its gross would have been {signed(touch)}: {than}.")
+        yield Beat(None, f"At the touch, ask in and bid out, gross {signed(touch)}: {than}.")
     check = five_minute_check(position, params)
     if check is not None and sold.resolution != "5m_close":
-        than = f"{rupees(abs(check.total))} rupees {'more' if check.total < 0 else 'less'}"
+        than = f"{rupees(abs(check.total))} {'more' if check.total < 0 else 'less'}"
         at = f"{rupees(check.price)} at {clock(check.at_us)[:5]}, {check.reasons[0].value}"
-        yield Beat(None, f"Looking at five-minute closes only, it would have sold at {at}: {than}.")
+        yield Beat(None, f"On five-minute closes: {at}, {than}.")
 
 
 # -- a day without a trade ---------------------------------------------------------------------
@@ -224,8 +223,7 @@ def _one_line(day: _Day, book: Book, charges: ChargeTable | None) -> Beat:
 
 
 def _short(position: Position, charges: ChargeTable | None) -> str:
-    option = f"{strike_text(position.contract.strike)}{position.contract.right.value}"
-    price = position.exit_price
+    option, price = _option(position), position.exit_price
     if position.is_open or price is None:
         return f"{option} {rupees(position.entry_price)}, {position.held} still held"
     net = position.gross - (charges.of(position.cost_legs()).total if charges is not None else 0)

@@ -1,7 +1,18 @@
 """Seeds that were looked at: the demo's own, and one for each way in which a day can end.
 
-They were chosen because each shows one thing well, and are no evidence for the strategy: over hundreds of seeds it
-loses a little more than its charges (docs/market.md has the figures).
+They were chosen because each shows one thing well, and are no evidence for the strategy, which loses money over all
+seeds together (docs/market.md).
 """
 
+from dualloop.market.reasons import ExitReason
+
 STORY_SEED = 662
+ENDINGS: dict[int, ExitReason | None] = {
+    STORY_SEED: ExitReason.TRAILING_STOP,
+    693: ExitReason.INITIAL_SL,
+    4: ExitReason.VWAP_STOP,
+    40: ExitReason.OI_STOP,
+    531: ExitReason.EOD_EXIT,
+    3: None,
+}
+"""How the demo of each of these seeds ends under the default configuration; None: nothing is bought."""

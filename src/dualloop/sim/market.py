@@ -159,31 +159,17 @@ class MarketDay:
 
     def touch(self, contract: Contract, second: int) -> Touch:
         """Best bid and ask with their quantities."""
-        lot, dice = self.master[contract].lot, self._dice(contract, second)
-        bid, ask = self._bid_ask(contract, self.value(contract, second), dice)
+        listed, dice = self.master[contract], self._dice(contract, second)
+        lot = listed.lot
+        bid, ask = _bid_ask(self.value(contract, second), dice, listed.tick)
         usual = depth_lots(self._out(contract, self.spot[second]))
         bid_lots, ask_lots = (max(1, round(usual * (0.4 + (dice >> shift & 255) / 213))) for shift in (8, 16))
         return Touch(bid, ask, bid_lots * lot if bid else 0, ask_lots * lot)
 
     def trade(self, contract: Contract, second: int) -> int:
         """The price of a trade at that second, paise: at the touch, or now and then inside it."""
-        dice = self._dice(contract, second)
-        return self._traded(*self._bid_ask(contract, self.value(contract, second), dice), dice, contract)
-
-    def _bid_ask(self, contract: Contract, value: float, dice: int) -> tuple[int, int]:
-        tick = self.master[contract].tick
-        middle = max(0.0, value)
-        apart = (dice & 255) / 255
-        half = width(middle) * (0.35 + 0.45 * apart * apart)
-        return int(100 * (middle - half) // tick) * tick if middle > half else 0, int(
-            100 * (middle + half) // tick + 1
-        ) * tick
-
-    def _traded(self, bid: int, ask: int, dice: int, contract: Contract) -> int:
-        side, tick = dice >> 24, self.master[contract].tick
-        if side < 102 and bid:
-            return bid
-        return ask if side < 205 else max(tick, (bid + ask) // (2 * tick) * tick)
+        dice, tick = self._dice(contract, second), self.master[contract].tick
+        return _traded(*_bid_ask(self.value(contract, second), dice, tick), dice, tick)
 
     def _clock(self, expiry: date) -> _Clock:
         found = self._clocks.get(expiry)
@@ -216,11 +202,14 @@ class MarketDay:
 
     def _dice(self, contract: Contract, second: int) -> int:
         """32 random bits of one contract and second."""
+        return _mixed(self._key(contract), second)
+
+    def _key(self, contract: Contract) -> int:
         key = self._keys.get(contract)
         if key is None:
             text = f"{self._name} {contract.expiry} {contract.strike}{contract.right}"
             key = self._keys[contract] = crc32(text.encode())
-        return _mixed(key, second)
+        return key
 
     # -- options: trades, bars, open interest ------------------------------------------------
 
@@ -282,14 +271,15 @@ class MarketDay:
         at_us, ltp, bids, asks = (array("q") for _ in range(4))
         forward, deviation = self._clock(contract.expiry)
         strike, is_call, open_us = contract.strike / 100, contract.right is Right.CE, self.session.open_us
+        key, tick, bar_s = self._key(contract), self.master[contract].tick, self._bar_s
         for second in range(self.near[contract], self.seconds):
-            dice = self._dice(contract, second)
-            if (dice >> 12 & 255) >= _BUSY and (second + 1) % self._bar_s:
+            dice = _mixed(key, second)
+            if (dice >> 12 & 255) >= _BUSY and (second + 1) % bar_s:
                 continue
             value = call_value(forward[second], strike, deviation[second])
-            bid, ask = self._bid_ask(contract, value if is_call else value - forward[second] + strike, dice)
+            bid, ask = _bid_ask(value if is_call else value - forward[second] + strike, dice, tick)
             at_us.append(open_us + second * SECOND_US)
-            ltp.append(self._traded(bid, ask, dice, contract))
+            ltp.append(_traded(bid, ask, dice, tick))
             bids.append(bid)
             asks.append(ask)
         return Prices(at_us, ltp, bids, asks)
@@ -384,6 +374,23 @@ class _Bars(Mapping[Contract, Candle]):
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
+
+
+def _bid_ask(value: float, dice: int, tick: int) -> tuple[int, int]:
+    """Best bid and ask in paise around a value in rupees, 0 for no bid."""
+    value = max(0.0, value)
+    apart = (dice & 255) / 255
+    half = width(value) * (0.35 + 0.45 * apart * apart)
+    bid = int(100 * (value - half) // tick) * tick if value > half else 0
+    return bid, int(100 * (value + half) // tick + 1) * tick
+
+
+def _traded(bid: int, ask: int, dice: int, tick: int) -> int:
+    """The price of a trade between these: four in five are at the touch."""
+    side = dice >> 24
+    if side < 102 and bid:
+        return bid
+    return ask if side < 205 else max(tick, (bid + ask) // (2 * tick) * tick)
 
 
 def _mixed(key: int, second: int) -> int:

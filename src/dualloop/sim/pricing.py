@@ -17,9 +17,12 @@ _LEAST_DEVIATION = 1e-4
 
 def call_value(forward: float, strike: float, deviation: float) -> float:
     """Undiscounted call, rupees. `deviation`: at-the-money volatility times the root of the time that is left."""
-    deviation = max(deviation, _LEAST_DEVIATION)
+    if deviation < _LEAST_DEVIATION:
+        deviation = _LEAST_DEVIATION
     money = log(strike / forward)
-    z = min(_FURTHEST, max(-_FURTHEST, money / deviation))
+    z = money / deviation
+    if not -_FURTHEST < z < _FURTHEST:
+        z = _FURTHEST if z > 0 else -_FURTHEST
     spread = deviation * (1 + _SKEW * z + _CURVE * z * z)
     d1 = -money / spread + spread / 2
     return 0.5 * (forward * erfc(-d1 * _HALF_ROOT) - strike * erfc((spread - d1) * _HALF_ROOT))
@@ -27,7 +30,10 @@ def call_value(forward: float, strike: float, deviation: float) -> float:
 
 def width(value: float) -> float:
     """The usual distance between bid and ask of an option of that value, before both move out to a tick, rupees."""
-    return max(0.0, 0.0019 * value - 0.03) + 0.006 * max(0.0, value - 330)
+    wide = 0.0019 * value - 0.03
+    if value > 330:
+        wide += 0.006 * (value - 330)
+    return wide if wide > 0 else 0.0
 
 
 def depth_lots(out: float) -> float:
