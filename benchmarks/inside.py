@@ -12,6 +12,7 @@ from dualloop.book.facts import Watched
 from dualloop.config import load
 from dualloop.journal import Journal
 from dualloop.modes.demo import market_day
+from dualloop.sim.recording import recorded
 from dualloop.strategy import exit as stops
 from dualloop.strategy.params import Params
 
@@ -60,7 +61,7 @@ def demos(folder: Path) -> dict[str, float]:
     made = [market_day(config, market, seed, modes.demo_day(seed, market.calendar)) for seed in days]
     path_ns = perf_counter_ns() - begun
     for each in made:
-        for bars in each.data().bars.values():
+        for bars in recorded(each).bars.values():
             len(bars)
     bars_ns = perf_counter_ns() - begun
     return {name: 1e9 * _DEMOS / ns for name, ns in (("demos", demos_ns), ("path", path_ns), ("bars", bars_ns))}

@@ -1,8 +1,4 @@
-"""The demo: one generated day, paper-traded. A function of its seed, resumable, and the same day as its DATA folder.
-
-The seeds below were found with `python tests/test_demo.py` from the repository's root; another recipe of the market
-needs other ones.
-"""
+"""The demo: one generated day, paper-traded. A function of its seed, resumable, and the same day as its DATA folder."""
 
 import asyncio
 import os
@@ -52,18 +48,12 @@ from dualloop.modes.pace import Pace
 from dualloop.ports import OrderRequest
 from dualloop.research import backtest
 from dualloop.sim.exchange import Exchange
+from dualloop.sim.known import ENDINGS as KNOWN
 from dualloop.sim.loop import VirtualLoop
 
 CONFIG = load(None, {})
 MARKET = modes.Market.of(CONFIG)
-ENDINGS: dict[str, int] = {
-    "initial_sl": 12,
-    "trailing_stop": 1,
-    "vwap_stop": 0,
-    "oi_stop": 2,
-    "eod_exit": 225,
-    "no trade": 3,
-}
+ENDINGS = {"no trade" if reason is None else reason.value: seed for seed, reason in KNOWN.items()}
 TRADES = [ending for ending in ENDINGS if ending != "no trade"]
 SEED = ENDINGS["vwap_stop"]
 
@@ -318,7 +308,7 @@ def moments_of(commits: list[tuple[AnyFact, ...]]) -> list[int]:
     """Where to cut: on both sides of everything an order or the day does, and now and then between."""
     turns = (RunStarted, DayStarted, Analysed, OrderIntended, OrderAccepted, OrderFilled, StopsSet, DayEnded)
     often = (BarSeen, Watched)
-    cuts: set[int] = set(range(5, len(commits), 60))
+    cuts: set[int] = set(range(5, len(commits), 80))
     for number, commit in enumerate(commits, 1):
         if any(isinstance(fact, turns) for fact in commit):
             cuts |= {number}
@@ -506,19 +496,3 @@ def test_pace_does_not_make_up_for_time_nobody_asked_for() -> None:
         pace(step, step + 1)
     took = time.monotonic() - began
     assert 1 <= len(looks) <= 2 + took / 0.1
-
-
-def find() -> None:
-    """Print the table of seeds above, each the first that ends so."""
-    found: dict[str, int] = {}
-    seed = 0
-    while len(found) < len(ENDINGS) and seed < 2000:
-        with tempfile.TemporaryDirectory() as home:
-            found.setdefault(ending(play(seed, Path(home))), seed)
-        seed += 1
-    for how in ENDINGS:
-        print(f'    "{how}": {found.get(how)},')
-
-
-if __name__ == "__main__":
-    find()

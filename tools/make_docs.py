@@ -60,7 +60,7 @@ def order_diagram() -> str:
 @cache
 def session() -> dict[str, str]:
     """What the commands print, one after the other, for somebody whose state lies in the usual place."""
-    exit_id = "PAPER_20261217_002"
+    exit_id = "PAPER_20261224_002"
     with tempfile.TemporaryDirectory() as home:
         state = {**os.environ, "XDG_STATE_HOME": home, "COLUMNS": "80"}
 
@@ -86,7 +86,7 @@ def screen() -> str:
         facts = read(run.folder)
     trade = run.trades[0]
     made = market_day(config, market, STORY_SEED, modes.demo_day(STORY_SEED, market.calendar))
-    at_us = made.session.open_us + clock_us("02:36:30")
+    at_us = made.session.open_us + clock_us("01:52:30")
     follower = Follower(market.charges, config.params())
     for fact in facts:
         if fact.at_us <= at_us:

@@ -6,8 +6,9 @@ virtual, and passes as fast as it is asked to.
 
 import asyncio
 import os
+import sys
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from random import Random
@@ -25,6 +26,7 @@ from dualloop.modes.runs import Run, Work, at_work, hash_of, orders_of
 from dualloop.sim.exchange import Exchange
 from dualloop.sim.loop import VirtualLoop
 from dualloop.sim.market import RECIPE, MarketDay
+from dualloop.sim.recording import recorded
 from dualloop.strategy.entry import Day
 
 _FIRST, _LAST = date(2025, 1, 1), date(2026, 12, 31)
@@ -71,7 +73,7 @@ def demo(
     market = Market.of(config)
     made = market_day(config, market, seed, day or demo_day(seed, market.calendar))
     check_lots(config, made.master)
-    news: deque[f.AnyFact] = deque()
+    seats = None if audience is None else _Seats(audience)
     with at_work(
         f.Mode.DEMO,
         config,
@@ -81,13 +83,13 @@ def demo(
         seed=seed,
         journal_folder=journal_folder,
         environ=environ,
-        tell=None if audience is None else news.append,
+        tell=None if seats is None else seats.news.append,
     ) as work:
         if made.day.isoformat() not in work.book.days_ended:
-            _Theatre(made, work, speed, news, audience).play()
+            _Theatre(made, work, speed, seats).play()
         run = work.finish()
-        if audience is not None:
-            audience.hear(list(news))
+        if seats is not None:
+            seats.hear()
         return run
 
 
@@ -103,18 +105,45 @@ def market_day(config: Config, market: Market, seed: int, day: date) -> MarketDa
     )
 
 
+class _Seats:
+    """Where the audience sits: whatever fails there, the day goes on without it."""
+
+    def __init__(self, audience: Audience) -> None:
+        self.news: deque[f.AnyFact] = deque()
+        """Facts that it has not heard yet."""
+        self._audience: Audience | None = audience
+
+    def hear(self) -> None:
+        """Tell what is new."""
+        told = list(self.news)
+        self.news.clear()
+        if told and self._audience is not None:
+            self._safely(lambda audience: audience.hear(told))
+
+    def look(self, now_us: int, prices: Mapping[str, tuple[int, int]]) -> None:
+        """Tell what is new, then show the moment."""
+        self.hear()
+        self._safely(lambda audience: audience.look(now_us, prices))
+
+    def _safely(self, act: Callable[[Audience], None]) -> None:
+        if self._audience is None:
+            return
+        try:
+            act(self._audience)
+        except Exception as error:
+            self._audience = None
+            print(f"nobody looks on any more ({type(error).__name__}: {error}); the day goes on", file=sys.stderr)
+
+
 class _Theatre:
     """The day's world and the loops in it, with the audience before them."""
 
-    def __init__(
-        self, made: MarketDay, work: Work, speed: float | None, news: deque[f.AnyFact], audience: Audience | None
-    ) -> None:
-        self._data = made.data()
+    def __init__(self, made: MarketDay, work: Work, speed: float | None, seats: _Seats | None) -> None:
+        self._data = recorded(made)
         self._work = work
-        self._news = news
-        self._audience = audience
+        self._seats = seats
         self._desk: Desk | None = None
-        pace = None if audience is None and speed is None else Pace(speed, self._look)
+        pace = None if seats is None and speed is None else Pace(speed, self._look)
         self._loop = VirtualLoop(work.begin_day(self._data.session), work.seed, pace)
 
     def play(self) -> None:
@@ -151,10 +180,5 @@ class _Theatre:
             broker.close()
 
     def _look(self, now_us: int) -> None:
-        if self._audience is None:
-            return
-        if self._news:
-            told = list(self._news)
-            self._news.clear()
-            self._audience.hear(told)
-        self._audience.look(now_us, {} if self._desk is None else self._desk.prices())
+        if self._seats is not None:
+            self._seats.look(now_us, {} if self._desk is None else self._desk.prices())

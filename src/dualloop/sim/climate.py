@@ -1,10 +1,11 @@
 """The years around a generated day: where the index opens, how far it goes, how nervous it is.
 
-One walk over all weekdays since 2015 for each seed, four draws a day, so that a day opens where the one before it
+One walk over all trading days since 2015 for each seed, four draws a day, so that a day opens where the one before it
 closed plus a gap, quiet and nervous weeks follow each other, and any day can be had without making those before it.
 The levels only look like the index's: a slow growth, and a walk that is drawn back to it. No real day is among them.
 """
 
+from collections.abc import Callable
 from datetime import date
 from math import exp, log, sqrt
 from random import Random
@@ -12,7 +13,7 @@ from typing import NamedTuple
 
 from dualloop.history import DataError
 
-_FIRST = date(2015, 1, 1)
+_FIRST, _LAST = date(2015, 1, 1), date(2099, 12, 31)
 _ANCHOR, _ANCHOR_DAY, _GROWTH = 24_000.0, date(2025, 1, 1), 0.06
 _PULL = 0.01
 """Of its distance from slow growth the index loses each day."""
@@ -41,22 +42,21 @@ class Weather(NamedTuple):
     """At-the-money implied volatility at the open, a year."""
 
 
-def weather(seed: int, day: date) -> Weather:
-    """The day's weather. Raises `DataError` for a day before 2015."""
-    if day < _FIRST:
-        raise DataError(str(day), f"no market is made of days before {_FIRST}", "name a later one")
+def weather(seed: int, day: date, is_trading_day: Callable[[date], bool]) -> Weather:
+    """The day's weather. Raises `DataError` for a day outside the years that are made."""
+    if not _FIRST <= day <= _LAST:
+        raise DataError(str(day), f"a market is made of days from {_FIRST} to {_LAST}", "name one of them")
     rng = Random(f"dualloop climate {seed}")
-    away, nervous, weekday = 0.0, 0.0, _FIRST.weekday()
+    away, nervous, first = 0.0, 0.0, _FIRST.toordinal()
     change = vol = expected = 0.0
-    for _ in range((day - _FIRST).days + 1):
-        if weekday < 5:
+    for ordinal in range(first, day.toordinal() + 1):
+        if is_trading_day(date.fromordinal(ordinal)):
             away += change - _PULL * away  # yesterday's session
             nervous = _VOL_KEEPS * nervous + _VOL_NEWS * _draw(rng)
             expected = _SESSION_VOL * exp(nervous)
             vol = expected * exp(_SURPRISE * _draw(rng) - _SURPRISE**2 / 2)
             gap, change = _GAP * expected * _draw(rng), vol * _draw(rng)
             away += gap
-        weekday = (weekday + 1) % 7
     years = (day - _ANCHOR_DAY).days / 365.25
     implied = expected * sqrt((1 + _GAP * _GAP) * _YEAR) * _PREMIUM
     return Weather(_ANCHOR * exp(years * log(1 + _GROWTH) + away), change, vol, implied)

@@ -2,8 +2,9 @@
 
 import heapq
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple, TextIO
@@ -40,18 +41,21 @@ def write_folder(
     on_day: Callable[[date, int, int], None],
 ) -> Written:
     """Write the days, `count` of them, ascending. Raises `DataError` when something is in the folder already."""
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise DataError(str(folder), "there is something already", "name a new folder")
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
     try:
         rows = _write_days(partial, seed, markets, count, with_prices, on_day)
-        if folder.is_dir():
-            folder.rmdir()
-        partial.rename(folder)
+        for file in sorted(partial.iterdir(), key=lambda file: file.name == "options.csv"):
+            file.rename(folder / file.name)  # the options last: without them it is no DATA folder
+        partial.rmdir()
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
+        with suppress(OSError):
+            for each in new:
+                each.rmdir()
         raise
     return Written(folder, count, rows, sum(file.stat().st_size for file in folder.iterdir()))
 

@@ -6,13 +6,13 @@ seeds together (docs/market.md).
 
 from dualloop.market.reasons import ExitReason
 
-STORY_SEED = 662
+STORY_SEED = 460
 ENDINGS: dict[int, ExitReason | None] = {
     STORY_SEED: ExitReason.TRAILING_STOP,
-    693: ExitReason.INITIAL_SL,
-    4: ExitReason.VWAP_STOP,
-    40: ExitReason.OI_STOP,
-    531: ExitReason.EOD_EXIT,
-    3: None,
+    303: ExitReason.INITIAL_SL,
+    70: ExitReason.VWAP_STOP,
+    448: ExitReason.OI_STOP,
+    176: ExitReason.EOD_EXIT,
+    2: None,
 }
 """How the demo of each of these seeds ends under the default configuration; None: nothing is bought."""
