@@ -18,16 +18,15 @@ from dualloop.book import facts as f
 from dualloop.brokers.paper import PaperBroker
 from dualloop.config import Config
 from dualloop.engine.desk import Desk
-from dualloop.engine.session import Session
 from dualloop.market.calendar import Calendar
 from dualloop.modes.inputs import Market, check_lots
 from dualloop.modes.pace import Pace
 from dualloop.modes.runs import Run, Work, at_work, hash_of, orders_of
+from dualloop.modes.sessions import session_of
 from dualloop.sim.exchange import Exchange
 from dualloop.sim.loop import VirtualLoop
 from dualloop.sim.market import RECIPE, MarketDay
 from dualloop.sim.recording import recorded
-from dualloop.strategy.entry import Day
 
 _FIRST, _LAST = date(2025, 1, 1), date(2026, 12, 31)
 """Between these lies a demo's day: the dated tables know all of it."""
@@ -154,26 +153,13 @@ class _Theatre:
 
     async def _session(self) -> None:
         data, work, loop = self._data, self._work, self._loop
-        params, rule = work.config.params(), work.config.fill_rule()
+        rule, number = work.config.fill_rule(), work.book.next_paper_number(data.day)
         exchange = Exchange(data, loop, rule)
         master = await exchange.master()
-        number = work.book.next_paper_number(data.day)
         broker = PaperBroker(exchange, master, rule, data.day, loop.now_us, number, exchange.last_tick)
         broker.restore(*orders_of(work.book, data.day))
-        self._desk = Desk(
-            journal=work.journal,
-            book=work.book,
-            broker=broker,
-            master=master,
-            params=params,
-            day=data.day,
-            mode=work.mode,
-            now=loop.now_us,
-        )
-        day = Day(master, data.session, params)
-        session = Session(
-            feed=exchange, desk=self._desk, day=day, hours=data.session, now=loop.now_us, leave_first=False
-        )
+        session = session_of(work, data, master, feed=exchange, broker=broker, loop=loop)
+        self._desk = session.desk
         try:
             await session.run()
         finally:

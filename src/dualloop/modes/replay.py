@@ -9,14 +9,12 @@ from pathlib import Path
 from dualloop.book import facts as f
 from dualloop.book.book import Book
 from dualloop.config import Config
-from dualloop.engine.desk import Desk
-from dualloop.engine.session import Session
 from dualloop.history import DataError, DayData
 from dualloop.modes.inputs import Market, check_size, data_name, days_of, open_data
 from dualloop.modes.runs import Run, Work, at_work, hash_of, orders_of
+from dualloop.modes.sessions import session_of
 from dualloop.sim.exchange import Exchange
 from dualloop.sim.loop import VirtualLoop
-from dualloop.strategy.entry import Day
 
 
 def replay(
@@ -69,19 +67,7 @@ def _replay_day(data: DayData, work: Work) -> None:
 
 
 async def _session(data: DayData, work: Work, loop: VirtualLoop) -> None:
-    params = work.config.params()
     exchange = Exchange(data, loop, work.config.fill_rule(), work.book.next_paper_number(data.day))
     exchange.restore(*orders_of(work.book, data.day))
     master = await exchange.master()
-    desk = Desk(
-        journal=work.journal,
-        book=work.book,
-        broker=exchange,
-        master=master,
-        params=params,
-        day=data.day,
-        mode=work.mode,
-        now=loop.now_us,
-    )
-    day = Day(master, data.session, params)
-    await Session(feed=exchange, desk=desk, day=day, hours=data.session, now=loop.now_us, leave_first=False).run()
+    await session_of(work, data, master, feed=exchange, broker=exchange, loop=loop).run()
