@@ -11,7 +11,7 @@ from dualloop import modes
 from dualloop.book.facts import Watched
 from dualloop.config import load
 from dualloop.journal import Journal
-from dualloop.modes.demo import market_day
+from dualloop.modes.theatre import market_day
 from dualloop.sim.recording import recorded
 from dualloop.strategy import exit as stops
 from dualloop.strategy.params import Params

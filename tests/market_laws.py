@@ -4,6 +4,7 @@ from bisect import bisect_left
 from datetime import date
 
 from dualloop.market.instruments import Contract, Right
+from dualloop.market.units import SECOND_US
 from dualloop.sim.market import MarketDay
 
 _TUESDAYS_SINCE = date(2025, 9, 1)
@@ -21,6 +22,8 @@ def check_market(market: MarketDay, every_s: int = 1800) -> None:
             check_quotes(market, expiry, second)
     for contract in market.master.contracts():
         check_bars(market, contract)
+    for contract in market.near:
+        check_near_bars(market, contract)
 
 
 def check_calendar(market: MarketDay) -> None:
@@ -64,3 +67,18 @@ def check_bars(market: MarketDay, contract: Contract) -> None:
             assert bar.volume % lot == 0 < bar.volume
             assert bar.oi is not None
             assert bar.oi % lot == 0 < bar.oi
+
+
+def check_near_bars(market: MarketDay, contract: Contract) -> None:
+    """A near contract's bars are those of its trades: as many as there are, none without, a lot for each."""
+    prices, lot = market.prices(contract), market.master[contract].lot
+    since_us = market.session.open_us + market.near[contract] * SECOND_US
+    for start_us in market.session.candles():
+        if start_us >= since_us:
+            end_us = start_us + market.session.candle_us
+            first, end = bisect_left(prices.at_us, start_us), bisect_left(prices.at_us, end_us)
+            traded, bar = prices.ltp[first:end], market.candle(contract, start_us)
+            assert (bar is None) == (not traded)
+            if bar is not None:
+                assert bar[1:5] == (traded[0], max(traded), min(traded), traded[-1])
+                assert bar.volume >= lot * len(traded)

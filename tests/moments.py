@@ -6,11 +6,14 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from msgspec.structs import replace
+
 from dualloop import modes
 from dualloop.book import facts as f
 from dualloop.config import load
 from dualloop.journal import read
 from dualloop.market.costs import ChargeTable
+from dualloop.market.reasons import ExitReason
 from dualloop.market.units import SECOND_US, clock_us, midnight_us
 from dualloop.research.status import Follower, Price, Status
 from dualloop.strategy.params import Params
@@ -59,6 +62,39 @@ def trouble(time: str) -> list[f.AnyFact]:
         f.Halted(at(time), "the entry loop failed"),
         f.Alarm(at(time), "the entry loop failed: no more entries until a person resumes; exits go on"),
     ]
+
+
+def left_at(reason: ExitReason, price: int, *also: ExitReason, got: int | None = None) -> list[f.AnyFact]:
+    """The sample day, but it left for other reasons on that price, and sold at it or at `got`."""
+    facts: list[f.AnyFact] = []
+    for fact in sample_facts():
+        if isinstance(fact, f.OrderIntended) and isinstance(fact.card, f.ExitCard):
+            low = min(fact.card.low, price)
+            card = replace(fact.card, reasons=(reason, *also), ltp=price, low=low, oi=2_900_000)
+            fact = replace(fact, card=card)
+        elif isinstance(fact, f.OrderFilled) and fact.tag != ENTRY_TAG:
+            fact = replace(fact, value=(got or price) * fact.filled)
+        facts.append(fact)
+    return facts
+
+
+def twice() -> list[f.AnyFact]:
+    """The sample day, but its trade was made a second time in the afternoon, and its candles are cut off then."""
+    later_us = at("14:00:00") - at("11:00:00")
+    kinds = (f.OrderIntended, f.OrderAccepted, f.OrderFilled, f.StopsSet, f.Watched)
+    again: list[f.AnyFact] = []
+    for fact in sample_facts():
+        if not isinstance(fact, kinds):
+            continue
+        new: dict[str, object] = {"at_us": fact.at_us + later_us}
+        for name in ("tag", "position", "order_id"):
+            if hasattr(fact, name):
+                new[name] = f"{getattr(fact, name)}2"
+        for name in ("seen_us", "filled_us"):
+            if getattr(fact, name, None):
+                new[name] = getattr(fact, name) + later_us
+        again.append(replace(fact, **new))
+    return sorted([*sample_facts(), *again], key=lambda fact: fact.at_us)
 
 
 def moments() -> dict[str, Status]:

@@ -27,6 +27,7 @@ from dualloop.problems import explained
 from seeds_day import write_seeds_day
 
 ENTRY, EXIT = "PAPER_20251223_001", "PAPER_20251223_002"
+GOES_ON = "the same command goes on from here, and with --journal NEW_FOLDER from the start"
 SAMPLE = Path(__file__).parent / "sample_day"
 
 Ask = Callable[..., tuple[int, str, str]]
@@ -623,7 +624,7 @@ def test_stopped_by_hand(tmp_path: Path) -> None:
         program.send_signal(signal.SIGINT)
         _, err = program.communicate()
     assert program.returncode == 130
-    assert err == "dualloop: stopped by hand; the same command goes on from here\n"
+    assert err == f"dualloop: stopped by hand; {GOES_ON}\n"
 
 
 def test_help_loads_nothing_heavy() -> None:

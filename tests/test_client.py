@@ -66,7 +66,7 @@ def test_what_is_not_there_is_a_lookup_error(run: modes.Run, tmp_path: Path) -> 
 
 
 def test_without_any_run(tmp_path: Path) -> None:
-    with pytest.raises(LookupError, match="there is no run yet; make one: dualloop replay DATA"):
+    with pytest.raises(LookupError, match="there is no run yet; make one: dualloop demo"):
         client.open_run(None, {"XDG_STATE_HOME": str(tmp_path)})
 
 

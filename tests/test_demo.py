@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from datetime import date
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,8 +45,8 @@ from dualloop.engine.desk import Desk
 from dualloop.history import DataError
 from dualloop.journal import AlreadyRunning, Journal, digest, latest_run, read, state_root
 from dualloop.market.units import SECOND_US, clock, day_of
-from dualloop.modes.demo import market_day
 from dualloop.modes.pace import Pace
+from dualloop.modes.theatre import market_day
 from dualloop.ports import OrderRequest
 from dualloop.research import backtest
 from dualloop.sim.exchange import Exchange
@@ -88,13 +90,13 @@ class Listener:
 
     def __init__(self, leaves_at: int = 0) -> None:
         self.heard: list[AnyFact] = []
-        self.looks: list[tuple[int, dict[str, tuple[int, int]]]] = []
+        self.looks: list[tuple[int, dict[str, Sequence[tuple[int, int]]]]] = []
         self._leaves_at = leaves_at
 
     def hear(self, facts: Sequence[AnyFact]) -> None:
         self.heard += facts
 
-    def look(self, now_us: int, prices: Mapping[str, tuple[int, int]]) -> None:
+    def look(self, now_us: int, prices: Mapping[str, Sequence[tuple[int, int]]]) -> None:
         assert not self.heard or self.heard[-1].at_us <= now_us
         self.looks.append((now_us, dict(prices)))
         if len(self.looks) == self._leaves_at:
@@ -317,6 +319,27 @@ def moments_of(commits: list[tuple[AnyFact, ...]]) -> list[int]:
     return sorted(cut for cut in cuts if 1 <= cut < len(commits))
 
 
+@pytest.mark.parametrize("cadence", ["60s", "5s"])
+def test_killed_under_a_polling_cadence_it_resumes_to_the_same_trades(
+    tmp_path: Path, cadence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A polled position sees the first price of each interval (R34), across a restart too: never a second one of it."""
+    sets = [f"exit.cadence={cadence}", "limits.trades_per_day=20", "limits.orders_per_day=60", "stops.vwap_pct=50"]
+    sets += ["stops.trail_after_pct=1", "stops.trail_pct=1", "stops.initial_pct=2"]
+    config = load(None, {}, sets)
+    whole, commits = commits_of(lambda: play(SEED, tmp_path, config), monkeypatch)
+    assert len(whole.trades) >= 5
+    turns = (OrderIntended, OrderAccepted, OrderFilled, Watched)
+    cuts = [number for number, commit in enumerate(commits, 1) if any(isinstance(fact, turns) for fact in commit)]
+    for cut in cuts[: 40 if cadence == "60s" else 15]:
+        home = tmp_path / f"cut{cut}"
+        with Journal(home, durable=False) as journal:
+            for commit in commits[:cut]:
+                journal.append(*commit)
+        again = play(SEED, tmp_path, config, journal_folder=home)
+        assert shown(again.trades) == shown(whole.trades), f"killed after {commits[cut - 1]}"
+
+
 @pytest.mark.parametrize("how", ["trailing_stop", "eod_exit"])
 def test_killed_after_a_commit_it_resumes_to_the_same_trades(
     tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
@@ -419,10 +442,12 @@ def test_speed_paces_the_day_and_changes_nothing(tmp_path: Path) -> None:
     assert len(moments) >= 8
     [trade] = run.trades
     held = [prices for now_us, prices in listener.looks if trade.entry_us + 5_000_000 < now_us < trade.exit_us]
-    for prices in held:
-        [(price, heard_us)] = prices.values()
-        assert price > 0
-        assert trade.entry_us <= heard_us <= trade.exit_us
+    seen = [each for prices in held for since in prices.values() for each in since]
+    assert seen == sorted(seen, key=lambda each: each[0])
+    assert all(trade.entry_us <= at_us <= trade.exit_us for at_us, _ in seen)
+    made = market_day(CONFIG, MARKET, SEED, modes.demo_day(SEED, MARKET.calendar))
+    traded = made.prices(trade.contract)
+    assert set(seen) <= set(zip(traded.at_us, traded.ltp, strict=True))
 
 
 def test_speed_without_an_audience_is_the_same_day(tmp_path: Path) -> None:
@@ -467,7 +492,12 @@ def test_virtual_time_asks_before_it_passes() -> None:
         return seen
 
     start = 1_700_000_000_000_000
-    paced = run(VirtualLoop(start, 7, lambda a, b: steps.append((a, b))))
+
+    def pace(a: int, b: int, sleep: object) -> list[Any]:
+        steps.append((a, b))
+        return []
+
+    paced = run(VirtualLoop(start, 7, pace))
     assert paced == run(VirtualLoop(start, 7))
     assert steps[0][0] == start
     assert all(a <= b for a, b in steps)
@@ -475,12 +505,55 @@ def test_virtual_time_asks_before_it_passes() -> None:
     assert {start + 500_000, start + 2_500_000, start + 32_750_000} <= {b for _, b in steps}
 
 
+def napping(delay_s: float) -> list[Any]:
+    time.sleep(delay_s)
+    return []
+
+
+def test_what_wakes_the_loop_ends_the_wait() -> None:
+    """A signal at a slow speed: the wait is over at once and time has not passed, though the day was minutes away."""
+    pace, began = Pace(lambda: 1.0, lambda now_us: None), time.monotonic()
+    woken_by: list[Any] = ["a signal"]
+    woken = pace(0, 3_600_000_000, lambda delay_s: woken_by)
+    assert woken is woken_by
+    assert time.monotonic() - began < 1.0
+
+
+def test_time_that_was_slept_through_is_not_made_up_for() -> None:
+    """After a suspended hour the day goes on at its speed, not at a gallop."""
+    naps: list[float] = []
+    pace = Pace(lambda: 10.0, lambda now_us: None)
+    pace(0, 100_000, napping)
+    time.sleep(1.2)
+
+    def counted(delay_s: float) -> list[Any]:
+        naps.append(delay_s)
+        return napping(delay_s)
+
+    pace(100_000, 1_100_000, counted)
+    assert sum(naps) > 0.05
+
+
+def test_ctrl_c_at_a_slow_speed_is_heard(tmp_path: Path) -> None:
+    """A real process a quarter of an hour before the open at the clock's own speed: it ends at once, with 130."""
+    code = "from dualloop.cli import run; import sys; sys.exit(run(['demo', '--speed', '1']))"
+    env = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as it:
+        assert it.stdout is not None
+        it.stdout.readline()
+        time.sleep(0.5)
+        began = time.monotonic()
+        it.send_signal(signal.SIGINT)
+        assert it.wait(timeout=20) == 130
+        assert time.monotonic() - began < 5
+
+
 def test_pace_is_no_faster_than_asked_for_and_shows_the_way() -> None:
     """Half a virtual minute at a hundredfold takes 0.3 s, with frames between that never go back or beyond."""
     looks: list[int] = []
-    pace, began = Pace(100.0, looks.append), time.monotonic()
-    pace(0, 1_000_000)
-    pace(1_000_000, 30_000_000)
+    pace, began = Pace(lambda: 100.0, looks.append), time.monotonic()
+    pace(0, 1_000_000, napping)
+    pace(1_000_000, 30_000_000, napping)
     took = time.monotonic() - began
     assert 0.299 <= took < 2.0
     assert looks == sorted(looks)
@@ -491,8 +564,8 @@ def test_pace_is_no_faster_than_asked_for_and_shows_the_way() -> None:
 def test_pace_does_not_make_up_for_time_nobody_asked_for() -> None:
     """Without a speed it never waits, and looks about ten times a second at most."""
     looks: list[int] = []
-    pace, began = Pace(None, looks.append), time.monotonic()
+    pace, began = Pace(lambda: None, looks.append), time.monotonic()
     for step in range(20_000):
-        pace(step, step + 1)
+        pace(step, step + 1, napping)
     took = time.monotonic() - began
     assert 1 <= len(looks) <= 2 + took / 0.1

@@ -14,7 +14,7 @@ from dualloop.config import load
 from dualloop.history import DataError
 from dualloop.market.instruments import Contract
 from dualloop.market.quotes import Candle
-from dualloop.modes.demo import market_day
+from dualloop.modes.theatre import market_day
 from dualloop.sim.folder import Written
 from dualloop.sim.recording import recorded
 

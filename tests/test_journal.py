@@ -473,3 +473,19 @@ def test_a_derived_table_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         write_csv(path, ("a", "b"), [{"a": "2", "b": ""}, {"c": "3"}])
     assert path.read_text() == 'a,b\n1,"x, y"\n'
     assert os.listdir(tmp_path) == ["trades.csv"]
+
+
+def test_after_a_failure_of_any_kind_nothing_more_is_written(tmp_path: Path) -> None:
+    """What was folded in memory and did not reach the disk must not be followed by what came after it."""
+    facts = [f.Halted(each, "one") for each in (1, 2, 3)]
+    with Journal(tmp_path, durable=False) as journal:
+        journal.append(facts[0])
+        journal._db.execute(
+            "CREATE TEMP TRIGGER refuse BEFORE INSERT ON main.fact BEGIN SELECT RAISE(ABORT, 'no'); END"
+        )
+        with pytest.raises(JournalDead):
+            journal.append(facts[1])
+        journal._db.execute("DROP TRIGGER refuse")
+        with pytest.raises(JournalDead, match="cannot be written"):
+            journal.append(facts[2])
+    assert read(tmp_path) == facts[:1]

@@ -252,7 +252,7 @@ def test_a_refused_exit_is_sent_again_until_it_is_out(tmp_path: Path) -> None:
     [position] = world.book.positions.values()
     assert not position.is_open
     assert position.sold == 75
-    assert any("SELL 75 by hand" in alarm.text for alarm in world.told(f.Alarm))
+    assert any("SELL 75 NIFTY25DEC21750CE by hand" in alarm.text for alarm in world.told(f.Alarm))
 
 
 def test_an_exit_that_arrived_without_an_answer_is_not_sent_twice(tmp_path: Path) -> None:
@@ -631,7 +631,7 @@ def test_exits_that_vanish_are_not_sent_for_ever(tmp_path: Path) -> None:
     """Three proven absent, then no more: each might surface, and a naked short is worse than a late exit (§6)."""
     world, sent = run_with_faults(tmp_path, [None, *[Unknown("lost")] * 20])
     assert [order.side for order in sent].count(Side.SELL) == 3
-    assert any("SELL 75 by hand" in alarm.text for alarm in world.told(f.Alarm))
+    assert any("SELL 75 NIFTY25DEC21750CE by hand" in alarm.text for alarm in world.told(f.Alarm))
 
 
 def test_a_failing_exit_is_sent_at_a_growing_pace(tmp_path: Path) -> None:

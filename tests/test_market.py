@@ -1,5 +1,6 @@
 """The generated market: a function of seed and date alone, a plausible NIFTY day, and prices without free money."""
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -21,7 +22,8 @@ from dualloop.market.calendar import Calendar
 from dualloop.market.instruments import Contract, ContractTables, Right
 from dualloop.market.units import SECOND_US
 from dualloop.sim.climate import weather
-from dualloop.sim.market import MarketDay
+from dualloop.sim.folder import option_rows, price_rows, spot_rows
+from dualloop.sim.market import RECIPE, MarketDay
 from dualloop.sim.recording import recorded
 
 CALENDAR, TABLES = Calendar(), ContractTables()
@@ -640,3 +642,17 @@ def test_the_most_open_strikes_are_round_and_lie_around_the_index(many: list[Mar
     assert above > 0.6 * len(many)
     assert below > 0.5 * len(many)
     assert rounded > 1.2 * len(many)  # of twice as many walls; every other strike is a hundred
+
+
+def test_another_market_needs_another_recipe() -> None:
+    """What the recipe promises: this is the market of its name. A demo that was stopped must never go on in another.
+
+    When this fails the market has changed: give `RECIPE` another name, choose the seeds of `sim/known.py` anew, and
+    write the new digest here. Rows, not floats: another Python or libm must make the same ones.
+    """
+    made = fresh(460, date(2026, 12, 24))
+    whole = hashlib.sha256()
+    for make in (option_rows, spot_rows, price_rows):
+        for row in make(made):
+            whole.update(row.encode())
+    assert (RECIPE, whole.hexdigest()[:16]) == ("market 1", "0c1c84e2c192a62a")

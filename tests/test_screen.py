@@ -3,9 +3,11 @@
 import contextlib
 import io
 import re
+import sys
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,8 +22,10 @@ from dualloop.research.telling import Kind, Told
 from dualloop.research.why import StopLine
 from dualloop.show import chart, live, picture
 from dualloop.show import status as plain
-from dualloop.show.rows import text_of
-from moments import ENTRY_TAG, at, following, moments, sample_facts, until
+from dualloop.show.audience import OnScreen
+from dualloop.show.rows import Word, clipped, text_of
+from dualloop.strategy.params import Params
+from moments import CHARGES, ENTRY_TAG, at, following, moments, sample_facts, until
 
 SIZES = ((80, 24), (120, 40))
 MOMENTS = moments()
@@ -60,7 +64,8 @@ NEEDED = {
         "LOOKING",
         "Wed 18 Nov 2026",
         "max speed",
-        *("25853.35", "26100", "25800", "CALL", "25900CE", "VWAP", "2,627,105", "candle 1 min old"),
+        *("25853.35", "26100", "25800", "CALL", "25900CE", "VWAP", "2,627,105", "candle 10:15-10:20, 1 min old"),
+        *("25900CE close  148.15", "NIFTY close", "+0.13 % in 5m"),
         *("no   OI falls", "it rose", "no   above VWAP", "it is below", "ok   window", "ok   trades used"),
         "trades: 0 of 1",
     ],
@@ -68,10 +73,17 @@ NEEDED = {
     "holding": [
         *("HOLDING", "+764.94", "25900CE", "bought 159.15 at 10:35:10", "now 172.05  +8.11 %", "price 1 s old"),
         *("initial", "119.36", "52.69", "30.62 %"),
-        *("trailing", "arms at 175.07, 3.02 away", "vwap", "nearest", "oi", "arms above 2,882,594"),
+        *(
+            "trailing",
+            "arms at 175.07, 3.02 away",
+            "vwap",
+            "nearest",
+            "oi",
+            "OI 2,677,870, 92 % of 2,882,594 that arms it",
+        ),
         *("peak    172.05", "low    148.75", "if sold now", "+838.50", "-73.56"),
     ],
-    "armed": ["HOLDING", "trailing      172.44", "nearest", "trail armed: peak 175.20"],
+    "armed": ["HOLDING", "trailing      172.44", "nearest", "new peak 187.75"],
     "leaving": ["LEAVING  65 x 25900CE", "leaving: trailing_stop", "HIT", "sell 65 25900CE sent: trailing_stop"],
     "done": ["DONE for the day", "10:35-11:40", "159.15", "188.80", "+1852.23", "trailing_stop", "trades: 1 of 1"],
     "idle": ["DONE for the day", "trades: 0 of 1"],
@@ -103,6 +115,56 @@ def test_the_plain_status_says_the_same(name: str) -> None:
     assert max(map(len, said.split("\n"))) <= 80
 
 
+@pytest.mark.parametrize("name", MOMENTS)
+def test_the_plain_status_fits_a_small_terminal(name: str) -> None:
+    answer = "\n\n".join(plain.status(MOMENTS[name], Path("run"), None))
+    assert len(answer.split("\n")) < 24
+
+
+@pytest.mark.parametrize(("prices", "drawn"), [(7, True), (6, False)])
+def test_a_few_prices_make_no_chart(prices: int, drawn: bool) -> None:
+    """The entry is one more."""
+    text = "\n".join(shown("holding", 80, 24, {ENTRY_TAG: WALKED[ENTRY_TAG][1 : prices + 1]}))
+    assert bool(re.search(f"[{chart.BLOCKS[1:]}]", text)) is drawn
+    assert ("since the entry: low    148.75   peak    172.05" in text) is not drawn
+
+
+def test_short_of_rows_blank_ones_go_before_a_trouble() -> None:
+    text = "\n".join(text_of(row) for row in picture.picture(MOMENTS["holding and halted"], 80, 19, {}))
+    assert [word for word in ("HALTED", "FAILED", "ALARM", "exits go on", "trailing", "net") if word not in text] == []
+
+
+# -- what is cut -------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 79))
+def test_only_whole_words_are_cut(width: int) -> None:
+    """What is left of each row is its beginning, up to the end of a word."""
+    row = [Word("NIFTY close 26963.04"), Word("  bought 159.15 at 10:35:10   now "), Word("172.05  +8.11 %")]
+    text = text_of(clipped(row, width))
+    assert len(text) <= width
+    whole = text_of(row)
+    if len(whole) > width:
+        assert text.endswith("~")
+        kept = text.removesuffix("~")
+        assert whole.startswith(kept)
+        assert not kept or kept[-1] == " " or whole[len(kept)] == " "
+
+
+def headline(width: int, note: str = "", name: str = "looking", **more: Any) -> str:
+    status = MOMENTS[name]._replace(mode=f.Mode.DEMO, **more)
+    return text_of(picture.picture(status, width, 24, {}, note=note)[0])
+
+
+def test_the_headline_has_seed_0_and_cuts_a_long_one() -> None:
+    assert headline(80, "60x", seed=0).endswith("demo seed 0  60x")
+    assert headline(80, "60x", seed=12345678901234567890123).endswith(
+        "Wed 18 Nov 2026  demo seed 123456789012345~  60x"
+    )
+    assert headline(76, "Ctrl-C stops", seed=1234567).endswith("  18 Nov  demo seed 1234567  Ctrl-C stops")
+    assert headline(52, "Ctrl-C stops", seed=1234567890123) == "10:21:40  LOOKING for an entry  demo seed 123456789~"
+
+
 def test_a_taller_terminal_shows_more_decisions_and_a_taller_chart() -> None:
     small, large = shown("armed", 80, 24, WALKED), shown("armed", 120, 40, WALKED)
     blocks = re.compile(f"[{chart.BLOCKS[1:]}]")
@@ -118,7 +180,7 @@ def test_short_of_rows_the_latest_alarm_stays_and_those_before_are_counted() -> 
     text = "\n".join(text_of(row) for row in picture.picture(status, 80, 24, {}))
     assert "alarm number 5" in text
     assert "alarm number 0" not in text
-    assert text.count("arms above 2,882,594") == 2
+    assert text.count("of 2,882,594 that arms it") == 2
     assert "and 5 before" in "\n".join(text_of(row) for row in picture.picture(status, 80, 28, {}))
 
 
@@ -311,21 +373,89 @@ def test_no_color_means_none_and_loses_nothing(monkeypatch: pytest.MonkeyPatch) 
 def test_an_output_that_cannot_carry_blocks_gets_ascii() -> None:
     raw = io.BytesIO()
     out = io.TextIOWrapper(raw, encoding="ascii")
-    with live.Screen(console=Console(file=out, width=80, height=24, force_terminal=True)) as screen:
+    with live.Screen(console=Console(file=out, width=80, height=30, force_terminal=True)) as screen:
         screen.draw(MOMENTS["armed"])
     out.flush()
     assert b"|||" in raw.getvalue()
 
 
+def screen_of(out: io.StringIO, **console: Any) -> live.Screen:
+    return live.Screen(console=Console(file=out, width=80, height=24, **console))
+
+
+def test_each_draw_is_shown_at_once_and_only_a_terminal_is_told_so() -> None:
+    out = drawn("looking", "holding", force_terminal=True)
+    assert out.index("\x1b[?2026h") < out.index("LOOKING") < out.index("\x1b[?2026l") < out.index("HOLDING")
+    assert "2026h" not in drawn("looking")
+
+
+def test_suspended_it_gives_the_terminal_back_and_resumed_it_shows_what_was_drawn_last() -> None:
+    out = io.StringIO()
+    with screen_of(out, force_terminal=True, color_system=None) as screen:
+        screen.draw(MOMENTS["looking"])
+        screen.suspend()
+        assert "\x1b[?1049l" in out.getvalue()
+        assert out.getvalue().rindex("\x1b[?25h") > out.getvalue().rindex("\x1b[?25l")
+        length = len(out.getvalue())
+        screen.draw(MOMENTS["holding"])
+        assert len(out.getvalue()) == length
+        screen.resume()
+        again = out.getvalue()[length:]
+        assert again.startswith("\x1b[?1049h")
+        assert "HOLDING" in again
+    assert out.getvalue().count("\x1b[?1049l") == 2
+
+
+def test_what_is_printed_meanwhile_is_nobody_elses() -> None:
+    before = (sys.stdout, sys.stderr)
+    with screen_of(io.StringIO(), force_terminal=True):
+        assert (sys.stdout, sys.stderr) == before
+
+
+def test_a_terminal_that_vanished_does_not_fail_at_the_end() -> None:
+    class Vanishing(io.StringIO):
+        gone = False
+
+        def write(self, text: str) -> int:
+            if self.gone:
+                raise OSError(5, "Input/output error")
+            return super().write(text)
+
+    out = Vanishing()
+    with screen_of(out, force_terminal=True) as screen:
+        screen.draw(MOMENTS["looking"])
+        out.gone = True
+
+
 def test_it_remembers_the_prices_of_what_is_held_and_forgets_what_was_sold() -> None:
-    screen = live.Screen(console=Console(file=io.StringIO(), width=80, height=24))
-    follower = following(until("10:45:00"))
+    screen = screen_of(io.StringIO())
+    status = following(until("10:45:00")).status(at("10:45:00"))
     for minute in range(40, 45):
-        screen.remember(follower.status(at(f"10:{minute}:00"), {ENTRY_TAG: Price(15_000 + minute, at("10:45:00"))}))
-    (points,) = screen.tracks().values()
-    assert [price for _, price in points][-5:] == [15_040, 15_041, 15_042, 15_043, 15_044]
-    screen.remember(following(sample_facts()).status(at("15:41:00")))
-    assert screen.tracks() == {}
+        screen.remember(
+            status, {ENTRY_TAG: [(at(f"10:{minute}:00"), 15_000), (at(f"10:{minute}:30"), 15_000 + minute)]}
+        )
+    (points,) = screen.tracks(status).values()
+    assert [price for _, price in points][-5:] == [15_000, 15_043, 15_000, 15_044, 15_075]
+    sold = following(sample_facts()).status(at("15:41:00"))
+    screen.remember(sold)
+    assert screen.tracks(sold) == {}
+
+
+def test_on_screen_every_price_since_the_last_look_is_charted_and_the_last_one_is_the_price() -> None:
+    out = io.StringIO()
+    screen = screen_of(out, force_terminal=True, color_system=None)
+    audience = OnScreen(screen, "60x", CHARGES, Params())
+    with screen:
+        audience.hear(until("11:00:00"))
+        audience.look(at("11:00:30"), {ENTRY_TAG: [(at("11:00:10"), 10_100), (at("11:00:20"), 17_000)]})
+        assert "170.00" in out.getvalue()
+        assert "price 10 s old" in out.getvalue()
+        out.truncate(0)
+        audience.look(at("11:01:20"), {ENTRY_TAG: []})
+        assert "170.00" in out.getvalue()
+        assert "price 60 s old" in out.getvalue()
+        (points,) = screen.tracks(following(until("11:00:00")).status(at("11:01:20"))).values()
+        assert (at("11:00:10"), 10_100) in points
 
 
 @pytest.mark.parametrize(("term", "usable"), [("xterm-256color", True), ("dumb", False), ("", False)])

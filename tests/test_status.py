@@ -13,7 +13,7 @@ from dualloop.book.book import fold
 from dualloop.journal import Journal
 from dualloop.market.costs import Leg
 from dualloop.market.reasons import Direction, Edit, ExitReason, Side, Verdict, Why
-from dualloop.research import documents, status
+from dualloop.research import documents, status, why
 from dualloop.research.conditions import Need, conditions
 from dualloop.research.status import Money, Price, State
 from dualloop.strategy.limits import Counts
@@ -83,12 +83,22 @@ def test_a_position_is_worth_what_selling_it_now_would_bring(of: dict[str, statu
 
 
 def test_without_a_price_it_is_the_last_candles_close_with_its_age() -> None:
-    """10:50-10:55 closed at 153.25 and was seen at 10:55:10."""
-    follower = following(until("10:57:00"))
-    (bar,) = [x for x in sample_facts() if isinstance(x, f.BarSeen) and x.at_us == at("10:55:10")]
-    found = follower.status(at("10:57:10"))
-    assert found.holding[0].price == Price(bar.close, at("10:55:10"))
-    assert found.price_age_us == 120_000_000
+    """10:40-10:45 closed at 153.65 and was seen at 10:45:10; no extreme was recorded until 10:46:58."""
+    found = following(until("10:46:50")).status(at("10:46:50"))
+    assert found.holding[0].price == Price(15_365, at("10:45:10"))
+    assert found.price_age_us == 100_000_000
+
+
+def test_a_newer_extreme_is_the_last_price_and_not_the_close_before_it() -> None:
+    """10:35-10:40 closed at 157.40, and at 10:43:30 a new low of 150.75 came: a loss, not a gain."""
+    facts = until("10:43:30")
+    found = following(facts).status(at("10:44:30"))
+    assert found.holding[0].price == Price(15_075, at("10:43:30"))
+    assert found.total.gross == (15_075 - 15_915) * 65
+    book = fold(facts, CHARGES)
+    card = why.of_order(facts, book, book.orders[ENTRY_TAG], None)
+    assert card.held is not None
+    assert (card.held.price, card.held.at_us) == (15_075, at("10:43:30"))
 
 
 def test_the_four_stops_with_levels_distances_and_what_arms_them(of: dict[str, status.Status]) -> None:
@@ -277,13 +287,15 @@ def test_a_new_day_begins_without_yesterdays_troubles_and_trades() -> None:
 def test_the_last_decisions_are_told_without_repeating_themselves(of: dict[str, status.Status]) -> None:
     """An order accepted and filled in the same second is one thing; candles that merely hold are none."""
     told = [each.text for each in of["done"].decisions]
-    assert told[-8:] == [
-        "buy 65 25900CE sent: OI -0.12 %, close +2.33 % over VWAP",
-        "bought 65 25900CE at 159.15, PAPER_20261118_001",
-        "stops set: initial 119.36, trail arms at 175.07",
+    assert told[-10:] == [
         "trail armed: peak 175.20, stop at 157.68",
-        "new peak 188.35 (+18.35 %), trailing stop at 169.51",
-        "new peak 201.60 (+26.67 %), trailing stop at 181.44",
+        "new peak 180.50 (+13.42 %), trailing stop at 162.45",
+        "new peak 186.25 (+17.03 %), trailing stop at 167.62",
+        "new peak 187.75 (+17.97 %), trailing stop at 168.97",
+        "new peak 191.60 (+20.39 %), trailing stop at 172.44",
+        "new peak 197.80 (+24.29 %), trailing stop at 178.02",
+        "new peak 204.05 (+28.21 %), trailing stop at 183.64",
+        "new peak 210.10 (+32.01 %), trailing stop at 189.09",
         "sell 65 25900CE sent: trailing_stop, 188.80 is at or below 189.09",
         "sold 65 25900CE at 188.80: net +1852.23 (charges 75.02)",
     ]
@@ -369,3 +381,13 @@ def test_a_day_without_a_trade_tells_its_waiting() -> None:
     told = [each.text for each in follower.status(at("15:41:00")).decisions]
     assert told[-1] == "the day is over: no trade"
     assert sum(text.startswith("no entry") for text in told) == 14
+
+
+@pytest.mark.parametrize("text", ["9:40", "09:40", "9:40:00", "2026-11-18T09:40"])
+def test_a_time_of_day_may_lack_its_leading_zero(text: str) -> None:
+    assert why.instant_of(text, DAY) == at("09:40:00")
+
+
+@pytest.mark.parametrize("text", [":", "9:", "9:4", "x:40", "PAPER_20261118_001"])
+def test_what_is_no_time_is_none(text: str) -> None:
+    assert why.instant_of(text, DAY) is None

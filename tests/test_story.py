@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,13 +15,13 @@ from dualloop.book import facts as f
 from dualloop.book.book import fold
 from dualloop.config import load
 from dualloop.journal import read
-from dualloop.market.reasons import Why
+from dualloop.market.reasons import ExitReason, Why
 from dualloop.research import documents, story
 from dualloop.research.story import Beat
 from dualloop.show import story as show
 from dualloop.show.lines import Lines
 from dualloop.strategy.params import Params
-from moments import CHARGES, at, idle_facts, sample_facts, trouble, until
+from moments import CHARGES, ENTRY_TAG, at, idle_facts, left_at, sample_facts, trouble, twice, until
 
 
 def lines_of(facts: Sequence[f.AnyFact]) -> list[str]:
@@ -46,8 +47,13 @@ def test_a_day_in_plain_lines() -> None:
         "10:35:10  bought 65 25900CE at 159.15, PAPER_20261118_001",
         "10:35:10  stops set: initial 119.36, trail arms at 175.07",
         "11:19:36  trail armed: peak 175.20, stop at 157.68",
-        "11:28:56  new peak 188.35 (+18.35 %), trailing stop at 169.51",
-        "11:34:18  new peak 201.60 (+26.67 %), trailing stop at 181.44",
+        "11:22:56  new peak 180.50 (+13.42 %), trailing stop at 162.45",
+        "11:24:08  new peak 186.25 (+17.03 %), trailing stop at 167.62",
+        "11:25:10  new peak 187.75 (+17.97 %), trailing stop at 168.97",
+        "11:30:10  new peak 191.60 (+20.39 %), trailing stop at 172.44",
+        "11:32:32  new peak 197.80 (+24.29 %), trailing stop at 178.02",
+        "11:35:09  new peak 204.05 (+28.21 %), trailing stop at 183.64",
+        "11:40:10  new peak 210.10 (+32.01 %), trailing stop at 189.09",
         "11:40:18  sell 65 25900CE sent: trailing_stop, 188.80 is at or below 189.09",
         "11:40:18  sold 65 25900CE at 188.80: net +1852.23 (charges 75.02)",
         "15:40:10  the day is over: 1 trade, net +1852.23 (charges 75.02)",
@@ -104,23 +110,23 @@ def test_the_story_of_a_day_with_a_trade() -> None:
     assert story_of(sample_facts()) == [
         "09:15:00  The market opened. Expiry 2026-11-23, lot 65.",
         "09:20:10  Walls: 26100 (calls), 25800 (puts). From spot 25963.90: CALL.",
-        "09:30:10  13 candles without an entry, to 10:30: open interest did not fall 10,",
-        "          the close was not above VWAP 3.",
+        "09:30:10  13 candles without an entry, to 10:30: open interest did not fall",
+        "          (10), the close was not above VWAP (3).",
         "10:35:10  Bought 65 25900CE at 159.15: OI fell 0.12 %, close 2.33 % over VWAP.",
         "10:47:52  Against it: the lowest price was 148.75 (-6.53 %).",
         "11:19:36  The trail armed at 175.20 (+10.08 %), its stop at 157.68.",
         "11:35:53  For it: the highest price was 210.10 (+32.01 %).",
-        "11:40:18  Sold at 188.80: the price fell to the trailing stop, 189.09.",
+        "11:40:18  Sold at 188.80 (+18.63 %): fell to the trailing stop, 189.09.",
         "          Gross +1927.25, charges 75.02, net +1852.23 rupees.",
         "          At the touch, ask in and bid out, gross +1927.25: the same.",
-        "          On five-minute closes: 170.85 at 11:55, trailing_stop, 1166.75 less.",
+        "          On five-minute closes: 170.85 at 11:55, trailing stop, 1166.75 less.",
     ]
 
 
 def test_a_day_without_a_trade_tells_what_failed_and_how_close_it_came() -> None:
     assert story_of(idle_facts())[-5:] == [
-        "09:30:10  13 candles without an entry, to 10:30: open interest did not fall 10,",
-        "          the close was not above VWAP 3.",
+        "09:30:10  13 candles without an entry, to 10:30: open interest did not fall",
+        "          (10), the close was not above VWAP (3).",
         "          Nothing was bought.",
         "          The closest was the candle of 10:25: OI of 25900CE fell, and its close",
         "          was only 0.44 % below VWAP.",
@@ -144,14 +150,93 @@ def test_a_touch_that_costs_says_what_it_costs() -> None:
     assert "gross +1911.00: 16.25 less." in " ".join(" ".join(story_of(facts)).split())
 
 
+def told(facts: Sequence[f.AnyFact]) -> str:
+    """The story in one line."""
+    return " ".join(" ".join(story_of(facts)).split())
+
+
+def test_a_loss_through_a_stop_tells_no_lowest_price_above_the_selling_price() -> None:
+    """The price that left is folded with the exit: it is the lowest of all, and the exit line says it."""
+    facts = left_at(ExitReason.INITIAL_SL, 14_000)
+    assert "Sold at 140.00 (-12.03 %): fell to the initial stop" in told(facts)
+    assert "the lowest price" not in told(facts)
+
+
+def test_a_lowest_price_that_was_not_got_stands_before_the_sale() -> None:
+    lines = story_of(left_at(ExitReason.INITIAL_SL, 13_900, got=14_000))
+    index = next(i for i, line in enumerate(lines) if "Sold at 140.00" in line)
+    assert lines[index - 1] == "11:40:18  Against it: the lowest price was 139.00 (-12.66 %)."
+
+
+def test_an_oi_exit_tells_its_open_interest_and_other_stops_by_name() -> None:
+    text = told(left_at(ExitReason.OI_STOP, 14_000, ExitReason.VWAP_STOP))
+    assert "losing, from 2,620,540 to 2,900,000, over 2,882,594; also true: the VWAP stop." in text
+    assert "_stop" not in text
+
+
+def test_each_of_several_trades_has_its_results_at_its_own_exit() -> None:
+    facts = twice()
+    lines = story_of(facts)
+    sold = [i for i, line in enumerate(lines) if "Sold at" in line]
+    gross = [i for i, line in enumerate(lines) if "25900CE: gross" in line]
+    closes = [i for i, line in enumerate(lines) if "25900CE: on five-minute closes" in line]
+    assert sold[0] < gross[0] < closes[0] < sold[1] < gross[1] < closes[1]
+    assert "25900CE: on five-minute closes: not known, for want of later candles." in told(facts)
+    assert "Together: gross +" in lines[-1]
+
+
+def test_a_check_that_comes_to_the_same_says_so() -> None:
+    at_the_check = left_at(ExitReason.TRAILING_STOP, 17_085)
+    assert "On five-minute closes: 170.85 at 11:55, trailing stop, the same." in told(at_the_check)
+
+
+def test_only_is_said_of_what_is_near() -> None:
+    rows: list[f.AnyFact] = [
+        msgspec.structs.replace(x, close=10_000) if isinstance(x, f.Decided) and x.reason is Why.BELOW_VWAP else x
+        for x in idle_facts()
+    ]
+    assert re.search(r"its close was \d\d\.\d\d % below VWAP", told(rows))
+    assert "was only 0.44 % below VWAP" in told(idle_facts())
+
+
+def test_a_day_that_ends_with_something_held_says_so() -> None:
+    facts = [*until("11:01:00"), f.DayEnded(at("15:40:10"), "2026-11-18")]
+    assert lines_of(facts)[-1] == "15:40:10  the day is over: 65 25900CE still held"
+
+
+def test_a_higher_peak_is_told_with_the_next_candle_or_at_once_when_much_higher() -> None:
+    facts: list[f.AnyFact] = [
+        fact for fact in until("11:19:36") if fact.at_us < at("11:19:36") or isinstance(fact, f.Watched)
+    ]
+    bar = [fact for fact in facts if isinstance(fact, f.BarSeen)][-1]
+    low = next(fact for fact in reversed(facts) if isinstance(fact, f.Watched)).low
+
+    def peak(time: str, price: int) -> f.Watched:
+        return f.Watched(at(time), ENTRY_TAG, price, low, price * 9 // 10)
+
+    more: list[f.AnyFact] = [
+        peak("11:19:40", 17_600),
+        peak("11:19:50", 18_050),
+        peak("11:19:55", 18_100),
+        msgspec.structs.replace(bar, at_us=at("11:20:10"), candle_us=at("11:15:00")),
+        msgspec.structs.replace(bar, at_us=at("11:25:10"), candle_us=at("11:20:00")),
+    ]
+    lines = lines_of([*facts, *more])
+    assert lines[-3:] == [
+        "11:19:36  trail armed: peak 175.20, stop at 157.68",
+        "11:19:50  new peak 180.50 (+13.42 %), trailing stop at 162.45",
+        "11:20:10  new peak 181.00 (+13.73 %), trailing stop at 162.90",
+    ]
+
+
 def test_several_days_are_a_line_each(tmp_path: Path) -> None:
     write_days(tmp_path / "data", seed=5, first=date(2025, 11, 3), days=4)
     run = modes.replay(tmp_path / "data", load(None, {}), environ={"XDG_STATE_HOME": str(tmp_path)})
     assert story_of(read(run.folder)) == [
-        "2025-11-03  23100CE 47.85 -> 39.60 vwap_stop -671.82",
+        "2025-11-03  23100CE 47.85 -> 39.60 VWAP stop -671.82",
         "2025-11-04  no trade: missing_candle 58, no_prev_oi 3",
-        "2025-11-05  23000CE 125.80 -> 117.55 trailing_stop -682.91",
-        "2025-11-06  22850CE 36.30 -> 38.00 trailing_stop +74.88",
+        "2025-11-05  23000CE 125.80 -> 117.55 trailing stop -682.91",
+        "2025-11-06  22850CE 36.30 -> 38.00 trailing stop +74.88",
     ]
 
 
@@ -170,3 +255,13 @@ def test_what_to_try_next_is_a_list_of_commands() -> None:
         "Next\n  dualloop report     the figures\n  dualloop why 10:35  a candle"
     )
     assert show.next_steps([]) == ""
+
+
+def test_a_long_command_is_whole_and_its_text_stands_below_it() -> None:
+    long = f"dualloop why PAPER_20261224_004 --journal {'/a/long/way' * 5}"
+    assert show.next_steps([("dualloop report", "the figures"), (long, "why it sold")]).split("\n") == [
+        "Next",
+        "  dualloop report  the figures",
+        f"  {long}",
+        "      why it sold",
+    ]

@@ -98,7 +98,7 @@ class World:
                     master=master,
                     params=params,
                     day=self.data.day,
-                    mode=f.Mode.REPLAY,
+                    mode=f.Mode.LIVE,
                     now=self.loop.now_us,
                 )
                 self.session = Session(

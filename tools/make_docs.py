@@ -17,7 +17,7 @@ from dualloop.config import load
 from dualloop.journal import read
 from dualloop.market.instruments import strike_text
 from dualloop.market.units import clock, clock_us, paise, rupees
-from dualloop.modes.demo import market_day
+from dualloop.modes.theatre import market_day
 from dualloop.research.status import Follower, Price
 from dualloop.show.picture import picture
 from dualloop.sim.known import ENDINGS, STORY_SEED

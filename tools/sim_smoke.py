@@ -24,7 +24,7 @@ from dualloop.book.stats import Trade
 from dualloop.config import load
 from dualloop.journal import read
 from dualloop.market.reasons import ExitReason
-from dualloop.modes.demo import market_day
+from dualloop.modes.theatre import market_day
 from dualloop.research import backtest, why
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))

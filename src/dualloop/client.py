@@ -53,7 +53,7 @@ def open_run(journal: Path | None, environ: Mapping[str, str]) -> Record:
         root = state_root(environ)
         folder = latest_run(root)
         if folder is None:
-            raise NotFound(str(root), "there is no run yet", "make one: dualloop replay DATA")
+            raise NotFound(str(root), "there is no run yet", "make one: dualloop demo")
     if not (folder / FILE).is_file():
         what = "there is no journal in this folder" if folder.is_dir() else "there is no such folder"
         raise NotFound(str(folder), what, "name the folder of a run, or leave --journal out for the latest one")

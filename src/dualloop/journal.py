@@ -74,11 +74,19 @@ class Journal:
         """Number of facts so far."""
         self.digest: str = row[1] if row else ""
         """Hash of all facts so far, in their order."""
+        self._dead = ""
+        """Why nothing can be written any more."""
         self.tell: Callable[[AnyFact], None] | None = None
         """Hears each fact once it is durable. It must neither fail nor wait."""
 
     def append(self, *facts: AnyFact) -> None:
-        """Make these facts durable, all or none, in this order. Raises `JournalDead` when that fails."""
+        """Make these facts durable, all or none, in this order. Raises `JournalDead` when that fails, and ever after.
+
+        Whatever comes out of here, a second Ctrl-C included: what is on disk is not known to be what was folded, so
+        nothing may follow it.
+        """
+        if self._dead:
+            raise JournalDead(self._dead)
         rows = []
         seq, digest = self.seq, self.digest
         for fact in facts:
@@ -86,13 +94,15 @@ class Journal:
             seq += 1
             digest = _chain(digest, body)
             rows.append((seq, fact.at_us, type(fact).__name__, body.decode(), digest))
+        self._dead = f"{self.folder / FILE} was left in the middle of a write"
         try:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(_INSERT, rows)
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
-            raise JournalDead(f"{self.folder / FILE} cannot be written ({error})") from error
-        self.seq, self.digest = seq, digest
+            self._dead = f"{self.folder / FILE} cannot be written ({error})"
+            raise JournalDead(self._dead) from error
+        self.seq, self.digest, self._dead = seq, digest, ""
         if self.tell is not None:
             for fact in facts:
                 self.tell(fact)
@@ -138,10 +148,11 @@ def is_worked_on(folder: Path) -> bool | None:
     """
     try:
         held = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-        lock = (folder / _LOCK).stat().st_ino
+        lock = (folder / _LOCK).stat()
     except OSError:
         return None
-    return any("FLOCK" in line and f":{lock} " in line for line in held)
+    place = f" {os.major(lock.st_dev):02x}:{os.minor(lock.st_dev):02x}:{lock.st_ino} "
+    return any("FLOCK" in line and place in line for line in held)
 
 
 def digest(folder: Path) -> str:

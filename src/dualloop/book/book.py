@@ -11,6 +11,7 @@ from typing import Any
 from dualloop.book import facts as f
 from dualloop.book.orders import Event, State, follow
 from dualloop.book.positions import Order, Position
+from dualloop.market.calendar import CANDLE_DELAY_US
 from dualloop.market.costs import ChargeTable
 from dualloop.market.reasons import Side
 from dualloop.market.units import day_of
@@ -180,6 +181,8 @@ class Book:
             position.exits.append(order)
             if isinstance(fact.card, f.ExitCard):
                 position.peak, position.low = max(position.peak, fact.card.peak), min(position.low, fact.card.low)
+                if fact.card.ltp:
+                    position.priced(fact.card.ltp, fact.card.price_us)
         self.orders[fact.tag] = self._live[fact.tag] = order
         self._by_day.setdefault(day_of(fact.at_us), []).append(order)
 
@@ -232,6 +235,7 @@ class Book:
         if order.tag in self.positions:
             held = self.positions[order.tag]
             held.peak, held.low = max(held.peak, held.entry_price), min(held.low, held.entry_price)
+            held.priced(held.entry_price, fact.filled_us)
             self._open = {key: position for key, position in self.positions.items() if position.is_open}
             self._net.get(day_of(held.closed_us), {}).pop(held.key, None)
             return
@@ -248,6 +252,8 @@ class Book:
             oi=card.oi,
             bar_us=card.candle_us,
             opened_us=fact.filled_us,
+            last_price=price,
+            last_us=fact.filled_us,
         )
 
     def _sold(self, position: Position, fact: f.OrderFilled) -> None:
@@ -277,6 +283,9 @@ class Book:
         position = self._position(fact.position)
         assert fact.peak >= position.peak and fact.low <= position.low, "extremes only widen"
         assert fact.trail >= position.trail, "a trail never falls by itself"
+        rose, fell = fact.peak > position.peak, fact.low < position.low
+        if rose != fell:  # of both within one second, nobody knows which came last
+            position.priced(fact.peak if rose else fact.low, fact.at_us)
         position.peak, position.low, position.trail = fact.peak, fact.low, fact.trail
         position.watched_us = fact.at_us
 
@@ -286,6 +295,8 @@ class Book:
             not position.bars or position.bars[-1].candle_us < fact.candle_us
         ):
             position.bars.append(fact)
+            if fact.at_us - position.last_us >= CANDLE_DELAY_US:  # its close is that old: what came since is newer
+                position.priced(fact.close, fact.at_us)
         if not position.is_open:
             return
         position.hlcv, position.v3, position.oi = fact.hlcv, fact.v3, fact.oi or position.oi

@@ -74,11 +74,20 @@ class Position:
     oi_level: int = 0
     watched_us: int = 0
     """When peak, low and trail were last written."""
+    last_price: int = 0
+    """The newest price that the record has of it: a fill's, an extreme's, a candle's close, the exit's."""
+    last_us: int = 0
+    """When that price was known."""
     bars: list[BarSeen] = field(default_factory=list)
     """The contract's candles since the entry, for the five-minute check."""
     edits: list[StopsSet] = field(default_factory=list)
     opened_us: int = 0
     closed_us: int = 0
+
+    def priced(self, price: int, at_us: int) -> None:
+        """A price became known; an older one than the last changes nothing."""
+        if at_us >= self.last_us:
+            self.last_price, self.last_us = price, at_us
 
     @property
     def contract(self) -> Contract:

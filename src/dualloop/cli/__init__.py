@@ -27,7 +27,11 @@ def run(arguments: Sequence[str]) -> int:
             raise KeyboardInterrupt
         return int(code or 0)
     except (KeyboardInterrupt, typer.Abort):
-        fix = "the same command goes on from here" if {"demo", "replay"} & set(arguments) else ""
+        fix = (
+            "the same command goes on from here, and with --journal NEW_FOLDER from the start"
+            if {"demo", "replay"} & set(arguments)
+            else ""
+        )
         problem = Problem(STOPPED, "stopped", "", "stopped by hand", fix)
     except Exception as error:
         problem = explained(error)

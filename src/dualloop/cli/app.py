@@ -53,6 +53,11 @@ def dualloop(
     if version:
         console.say(f"dualloop {__version__}")
         raise typer.Exit
+    say_help_unless_asked_for_more(context)
+
+
+def say_help_unless_asked_for_more(context: typer.Context) -> None:
+    """A group of commands without one of them: its help, and wrong usage."""
     if context.invoked_subcommand is None:
         print(context.get_help(), file=sys.stderr)
         raise typer.Exit(USAGE)

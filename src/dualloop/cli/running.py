@@ -21,6 +21,7 @@ from dualloop.cli.app import (
     a_day,
     app,
     prepared,
+    say_help_unless_asked_for_more,
 )
 from dualloop.problems import need
 from dualloop.show import console
@@ -134,7 +135,12 @@ def demo(
     seed: Seed = STORY_SEED,
     speed: Annotated[
         str | None,
-        typer.Option("--speed", metavar="X|max", parser=_speed, help="Times faster than the clock, or max."),
+        typer.Option(
+            "--speed",
+            metavar="X|max",
+            parser=_speed,
+            help="Times faster than the clock, or max. In a terminal by default some 40 s a day, else max.",
+        ),
     ] = None,
     day: Annotated[date | None, typer.Option("--date", metavar="DAY", parser=a_day, help="Any trading day.")] = None,
     config: ConfigFile = None,
@@ -156,12 +162,18 @@ def demo(
     pace = speed if isinstance(speed, float) else None
     run, rows = play(loaded, seed=seed, day=day, speed=pace, fastest=speed == FASTEST, journal=journal, quiet=as_json)
     write_rows(decisions, rows, trades, run.trades)
-    document, parts = told(run, loaded, seed, modes.Market.of(loaded))
+    document, parts = told(run, loaded, seed, modes.Market.of(loaded), journal)
     console.answer(document, parts, as_json=as_json)
 
 
 data = typer.Typer(help="Make and look after DATA folders.", rich_markup_mode=None)
 app.add_typer(data, name="data")
+
+
+@data.callback(invoke_without_command=True)
+def of_data(context: typer.Context) -> None:
+    """Make and look after DATA folders."""
+    say_help_unless_asked_for_more(context)
 
 
 @data.command()

@@ -6,6 +6,7 @@ looked up by its tag. Entering needs an `Approved`; leaving needs nobody's leave
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from datetime import date
 
@@ -38,6 +39,8 @@ _CANCEL_TRIES = 12
 _CANCEL_PAUSE_S = 5.0
 _MOST_ABSENT = 3
 """Exits of one position that may vanish before no more are sent (design §6)."""
+_MOST_TRACED = 4096
+"""Prices kept for whoever looks on, a position."""
 _PAGE_AGAIN_US = 300 * SECOND_US
 _RETRY_S = (0.2, 0.5, 1.0)
 _GOOD_READS = 4
@@ -79,6 +82,9 @@ class Desk:
         """The last believed price of each open position, paise."""
         self.heard_us: dict[str, int] = {}
         """When the stream of each open position was last heard."""
+        self.sampled: dict[str, int] = {}
+        """The last interval of `exit.cadence` whose price was looked at (R34), by position."""
+        self._trace: dict[str, deque[tuple[int, int]]] = {}
 
     def now(self) -> int:
         """The present instant; never before the last fact, whatever the wall clock does."""
@@ -118,13 +124,16 @@ class Desk:
         positions = self.book.open_positions()
         return positions[0].contract if positions else None
 
-    def prices(self) -> dict[str, tuple[int, int]]:
-        """(Last believed price, when its stream was last heard) of each open position, for whoever looks on."""
-        return {
-            position.key: (self.last_price[position.key], self.heard_us.get(position.key, position.opened_us))
-            for position in self.book.open_positions()
-            if position.key in self.last_price
-        }
+    def take_prices(self) -> dict[str, list[tuple[int, int]]]:
+        """(When, believed price) of each open position since this was last asked, for whoever looks on."""
+        taken, self._trace = self._trace, {}
+        return {position.key: list(taken.get(position.key, ())) for position in self.book.open_positions()}
+
+    def by_hand(self, position: Position) -> str:
+        """What a person could do about a position: an order where there is a real one, nothing anywhere else."""
+        if self._mode is f.Mode.LIVE:
+            return f"SELL {position.held} {position.entry.symbol} by hand"
+        return f"{position.held} {position.entry.symbol} are held in this {self._mode.value} only, nothing at a broker"
 
     def watch(self, position: Position) -> stops.Watch:
         """The exit loop's view of a position, rebuilt from the book when this process has none yet."""
@@ -136,6 +145,8 @@ class Desk:
         """A believed price moved the watch; peak, low and trail go to disk at most once a clock second (R33)."""
         self._watches[position.key] = watch
         self.last_price[position.key] = ltp
+        trace = self._trace.setdefault(position.key, deque(maxlen=_MOST_TRACED))
+        trace.append((self.heard_us.get(position.key, position.opened_us), ltp))
         if not record or (watch.peak, watch.low, watch.trail) == (position.peak, position.low, position.trail):
             return
         now = self.now()
@@ -268,7 +279,7 @@ class Desk:
             await asyncio.sleep(pause_s)
         if position.is_open and position.live_exit is None and self.now() >= self._page_again_us.get(position.key, 0):
             self._page_again_us[position.key] = self.now() + _PAGE_AGAIN_US
-            self.alarm(f"exit of {position.entry.symbol} keeps failing: SELL {position.held} by hand")
+            self.alarm(f"exit of {position.entry.symbol} keeps failing: {self.by_hand(position)}")
 
     def _lost_too_often(self, position: Position) -> bool:
         """Whether so many exits vanished that another may be one too many: a late exit beats a second sell."""

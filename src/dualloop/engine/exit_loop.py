@@ -94,7 +94,6 @@ class Watcher:
         self._retry_us = 0
         self._pause_us = SECOND_US
         """Between rounds of a failing exit, doubling: nothing stops an exit, but nothing floods the broker either."""
-        self._interval = -1
         self._asking: asyncio.Task[None] | None = None
         self._exit_us = session.at(self._params.exit_start_us)
 
@@ -157,9 +156,9 @@ class Watcher:
         if self._params.cadence_us == 0:
             return True
         interval = at_us // self._params.cadence_us
-        if interval == self._interval:
+        if interval == self._desk.sampled.get(self._position.key):
             return False
-        self._interval = interval
+        self._desk.sampled[self._position.key] = interval
         return True
 
     def _decide(self, tick: Tick, price: int) -> None:

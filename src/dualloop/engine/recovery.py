@@ -5,6 +5,7 @@ sent is looked up by its tag and never sent again.
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from dualloop.book import facts as f
 from dualloop.book.orders import State
@@ -34,14 +35,15 @@ async def recover(desk: Desk, feed: Feed) -> bool:
 
 async def _extremes(desk: Desk, feed: Feed, position: Position) -> None:
     """The highest and lowest of journal and market since the entry (R33), as the exit loop would have believed them."""
-    if desk.params.cadence_us:
-        return  # a polled position never saw the prices in between, and each it saw is in the journal
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             found = await feed.prices_since(position.contract, position.opened_us)
     except Exception as error:  # whatever it is, it must not keep the exit loop from starting
         desk.alarm(f"the prices since the entry of {position.entry.symbol} cannot be read: {error}", page=False)
         return
+    cadence_us = desk.params.cadence_us
+    if cadence_us:
+        found = _first_of_each(found, cadence_us)
     watch, belief = desk.watch(position), Belief(position.entry_price)
     on_bars = position.entry.resolution == BARS
     for at_us, price in found:
@@ -55,4 +57,13 @@ async def _extremes(desk: Desk, feed: Feed, position: Position) -> None:
             watch = stops.see(watch, each, desk.params)
     if found:
         desk.beliefs[position.key] = belief
+        desk.sampled[position.key] = found[-1][0] // cadence_us if cadence_us else 0
         desk.saw(position, watch, found[-1][1] if on_bars else belief.price)
+
+
+def _first_of_each(prices: Sequence[tuple[int, int]], cadence_us: int) -> list[tuple[int, int]]:
+    """The first price of each interval: the only ones that a polled position saw (R34)."""
+    seen: dict[int, tuple[int, int]] = {}
+    for at_us, price in prices:
+        seen.setdefault(at_us // cadence_us, (at_us, price))
+    return list(seen.values())

@@ -75,7 +75,7 @@ class Session:
                 for task in background:
                     task.cancel()
         except* JournalDead as dead:
-            held = "; ".join(f"SELL {p.held} {p.entry.symbol} by hand" for p in self.desk.book.open_positions())
+            held = "; ".join(self.desk.by_hand(position) for position in self.desk.book.open_positions())
             raise JournalDead(f"{_innermost(dead)}; {held or 'nothing is held'}") from None
         self._end()
 
@@ -172,8 +172,7 @@ class Session:
         """Page for every open position but the spared ones; the keys of those paged for."""
         found = [p for p in self.desk.book.open_positions() if p.key not in spared]
         for position in found:
-            order = f"SELL {position.held} {position.entry.symbol}"
-            self.desk.alarm(f"still holding {position.held} {position.entry.symbol}: {order} by hand")
+            self.desk.alarm(f"still holding {position.held} {position.entry.symbol}: {self.desk.by_hand(position)}")
         return {position.key for position in found}
 
     async def _sleep_until(self, at_us: int) -> None:

@@ -107,7 +107,11 @@ def at_work(
         _clear(journal_folder, mode, input_hash)
         home = journal_folder
     else:
-        home = _run_folder(root, mode, input_hash)
+        try:
+            home = _run_folder(root, mode, input_hash)
+        except OSError as error:
+            what = f"the folder of runs {root} cannot be used ({error.strerror})"
+            raise JournalError(f"{what}; set XDG_STATE_HOME, or name a folder with --journal") from error
     with Journal(home, durable=False) as journal:
         book = Book(charges)
         for fact in journal.facts():

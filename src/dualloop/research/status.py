@@ -19,7 +19,7 @@ from dualloop.market.reasons import Direction, ExitReason, Side
 from dualloop.market.units import MINUTE_US, day_of, midnight_us
 from dualloop.research import why
 from dualloop.research.conditions import Condition, conditions
-from dualloop.research.telling import Teller, Told, trail_arms_at
+from dualloop.research.telling import Teller, Told, oi_limit, trail_arms_at
 from dualloop.strategy import exit as stops
 from dualloop.strategy.limits import Counts
 from dualloop.strategy.params import Params
@@ -151,6 +151,7 @@ class Status(NamedTuple):
     """What was last told, oldest first."""
     alarms: tuple[f.Alarm, ...]
     failures: tuple[f.LoopFailed, ...]
+    candle_us: int
 
     @property
     def total(self) -> Money:
@@ -226,6 +227,7 @@ class Follower:
             decisions=tuple(self._told),
             alarms=tuple(self._alarms),
             failures=tuple(self._failures),
+            candle_us=params.candle_us,
         )
 
     def _direction(self, row: f.Decided | None) -> tuple[int | None, int | None, Direction | None]:
@@ -247,7 +249,7 @@ class Follower:
         held = why.held(position, now_us, params, price, loss)
         arms = {
             ExitReason.TRAILING_STOP: trail_arms_at(position.entry_price, params),
-            ExitReason.OI_STOP: position.card.oi * (10_000 + params.oi_bp) // 10_000,
+            ExitReason.OI_STOP: oi_limit(position.card.oi, params),
         }
         last = position.exits[-1].card if position.exits else None
         delay_us = params.candle_us

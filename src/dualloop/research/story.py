@@ -16,11 +16,13 @@ from dualloop.market.reasons import ExitReason, Verdict, Why
 from dualloop.market.units import BP, clock, ratio_half_up, rupees
 from dualloop.research.conditions import option_of
 from dualloop.research.report import five_minute_check
-from dualloop.research.telling import may_enter, signed
-from dualloop.research.words import LEFT, SHORT, percent
+from dualloop.research.telling import may_enter, oi_limit
+from dualloop.research.words import LEFT, NAMES, SHORT, count, percent, signed
 from dualloop.strategy.params import Params
 
 _MOST_REASONS = 3
+_CLOSE_BP = 200
+"""As near as this is `only` so far away."""
 _AT_A_LEVEL = (ExitReason.INITIAL_SL, ExitReason.TRAILING_STOP, ExitReason.VWAP_STOP, ExitReason.DAILY_LOSS)
 """The reasons that a price explains; the OI stop's level only says that the trade was losing."""
 
@@ -77,14 +79,22 @@ def _opened(day: _Day, book: Book) -> list[Position]:
 
 def _told(day: _Day, book: Book, charges: ChargeTable | None, params: Params) -> Iterator[Beat]:
     positions = _opened(day, book)
-    beats = [*_opening(day.facts), *(_wait(run) for run in day.waited), *_troubles(day.facts)]
+    groups = [[beat] for beat in (*_opening(day.facts), *map(_wait, day.waited), *_troubles(day.facts))]
     for position in positions:
-        beats += [*_trade(position), *_extremes(day.facts, position)]
-    yield from sorted(beats, key=lambda beat: beat.at_us or 0)
-    for position in positions:
-        yield from _result(position, charges, params)
+        name = f"{_option(position)}: " if len(positions) > 1 else ""
+        groups += [[_bought(position)], *([beat] for beat in _extremes(day.facts, position))]
+        groups.append([*_sold(position, params), *_result(position, name, charges, params)])
+    for group in sorted(groups, key=_when):
+        yield from group
+    if len(positions) > 1 and not any(position.is_open for position in positions):
+        yield Beat(None, f"Together: {_money(positions, charges)}.")
     if not positions:
         yield from _without_a_trade(day)
+
+
+def _when(group: Sequence[Beat]) -> tuple[bool, int]:
+    """A group stands at its first beat; one of no moment, as what is still held, at the end."""
+    return group[0].at_us is None, group[0].at_us or 0
 
 
 def _opening(day: Sequence[f.AnyFact]) -> Iterator[Beat]:
@@ -99,9 +109,9 @@ def _opening(day: Sequence[f.AnyFact]) -> Iterator[Beat]:
 
 def _wait(run: Sequence[f.Decided]) -> Beat:
     ranked = Counter(row.reason for row in run).most_common()
-    why = ", ".join(f"{SHORT[reason]} {n}" for reason, n in ranked[:_MOST_REASONS])
+    why = ", ".join(f"{SHORT[reason]} ({n})" for reason, n in ranked[:_MOST_REASONS])
     more = sum(n for _, n in ranked[_MOST_REASONS:])
-    rest = f", other reasons {more}" if more else ""
+    rest = f", other reasons ({more})" if more else ""
     candles = f"{len(run)} candle{'' if len(run) == 1 else 's'}"
     return Beat(run[0].acted_us, f"{candles} without an entry, to {clock(run[-1].acted_us)[:5]}: {why}{rest}.")
 
@@ -116,21 +126,28 @@ def _troubles(day: Sequence[f.AnyFact]) -> Iterator[Beat]:
             yield Beat(fact.at_us, f"A stop was moved by {fact.by}: {fact.edit.value}.")
 
 
-def _trade(position: Position) -> Iterator[Beat]:
+def _bought(position: Position) -> Beat:
     card, entry = position.card, position.entry
     vwap = ratio_half_up(card.hlcv, card.v3) if card.v3 else 0
     fell = percent(card.prev_oi - card.oi, card.prev_oi, sign=False) if card.prev_oi else ""
     above = f", close {percent(card.close - vwap, vwap, sign=False)} over VWAP" if vwap else ""
     bought = f"Bought {entry.filled} {_option(position)} at {rupees(position.entry_price)}"
-    yield Beat(position.opened_us, f"{bought}: OI fell {fell}{above}.")
-    exit_card, price = position.exit_card, position.exit_price
-    if position.is_open or exit_card is None or price is None:
+    return Beat(position.opened_us, f"{bought}: OI fell {fell}{above}.")
+
+
+def _sold(position: Position, params: Params) -> Iterator[Beat]:
+    card, price, entry = position.exit_card, position.exit_price, position.entry_price
+    if position.is_open or card is None or price is None:
         return
-    reason = exit_card.reasons[0]
-    level = next((stop.level for stop in exit_card.stops if stop.name is reason), 0)
+    reason = card.reasons[0]
+    level = next((stop.level for stop in card.stops if stop.name is reason), 0)
     saw = f", {rupees(level)}" if level and reason in _AT_A_LEVEL else ""
-    also = f", also true: {', '.join(exit_card.reasons[1:])}" if exit_card.reasons[1:] else ""
-    yield Beat(position.closed_us, f"Sold at {rupees(price)}: {LEFT[reason]}{saw}{also}.")
+    if reason is ExitReason.OI_STOP:
+        saw = f", from {count(card.entry_oi)} to {count(card.oi)}, over {count(oi_limit(card.entry_oi, params))}"
+    also = f"; also true: {', '.join(NAMES[each] for each in card.reasons[1:])}" if card.reasons[1:] else ""
+    gain = percent(price - entry, entry)
+    why = LEFT[reason].removeprefix("the price ")
+    yield Beat(position.closed_us, f"Sold at {rupees(price)} ({gain}): {why}{saw}{also}.")
 
 
 def _option(position: Position) -> str:
@@ -138,7 +155,10 @@ def _option(position: Position) -> str:
 
 
 def _extremes(day: Sequence[f.AnyFact], position: Position) -> Iterator[Beat]:
-    """When the lowest and the highest price came, and when the trail armed."""
+    """When the lowest and the highest price came, and when the trail armed.
+
+    An extreme that came with the exit is told by the exit when it is the very price that was got.
+    """
     entry, low, peak, armed = position.entry_price, position.opened_us, position.opened_us, 0
     lowest = highest = entry
     for fact in day:
@@ -149,32 +169,53 @@ def _extremes(day: Sequence[f.AnyFact], position: Position) -> Iterator[Beat]:
                 armed = fact.at_us
                 gain = percent(fact.peak - entry, entry)
                 yield Beat(armed, f"The trail armed at {rupees(fact.peak)} ({gain}), its stop at {rupees(fact.trail)}.")
-    if lowest < entry:
+    card, got = position.exit_card, position.exit_price
+    left_us = card.price_us if card is not None else position.closed_us
+    low, lowest = (left_us, position.low) if position.low < lowest else (low, lowest)
+    peak, highest = (left_us, position.peak) if position.peak > highest else (peak, highest)
+    if lowest < entry and lowest != got:
         yield Beat(low, f"Against it: the lowest price was {rupees(lowest)} ({percent(lowest - entry, entry)}).")
-    if highest > entry:
+    if highest > entry and highest != got:
         yield Beat(peak, f"For it: the highest price was {rupees(highest)} ({percent(highest - entry, entry)}).")
 
 
-def _result(position: Position, charges: ChargeTable | None, params: Params) -> Iterator[Beat]:
+def _result(position: Position, name: str, charges: ChargeTable | None, params: Params) -> Iterator[Beat]:
+    """What a trade came to, and would have come to otherwise; under its name where there are several."""
+
+    def beat(text: str) -> Beat:
+        return Beat(None, f"{name}{text[0].lower()}{text[1:]}" if name else text)
+
     if position.is_open:
         yield Beat(None, f"{position.held} {position.entry.symbol} are still held.")
         return
     gross = position.gross
-    if charges is None:
-        yield Beat(None, f"Gross {signed(gross)} rupees.")
-    else:
-        total = charges.of(position.cost_legs()).total
-        yield Beat(None, f"Gross {signed(gross)}, charges {rupees(total)}, net {signed(gross - total)} rupees.")
+    yield beat(f"{_money([position], charges).capitalize()}.")
     sold = next(order for order in reversed(position.exits) if order.filled)
     if position.entry.ask and sold.bid:
         touch = (sold.bid - position.entry.ask) * position.entry.filled
-        than = f"{rupees(abs(gross - touch))} {'less' if touch < gross else 'more'}" if touch != gross else "the same"
-        yield Beat(None, f"At the touch, ask in and bid out, gross {signed(touch)}: {than}.")
+        yield beat(f"At the touch, ask in and bid out, gross {signed(touch)}: {_than(touch - gross)}.")
+    if sold.resolution == "5m_close":
+        return
     check = five_minute_check(position, params)
-    if check is not None and sold.resolution != "5m_close":
-        than = f"{rupees(abs(check.total))} {'more' if check.total < 0 else 'less'}"
-        at = f"{rupees(check.price)} at {clock(check.at_us)[:5]}, {check.reasons[0].value}"
-        yield Beat(None, f"On five-minute closes: {at}, {than}.")
+    if check is None:
+        yield beat("On five-minute closes: not known, for want of later candles.")
+    else:
+        stop = NAMES[check.reasons[0]].removeprefix("the ")
+        at = f"{rupees(check.price)} at {clock(check.at_us)[:5]}, {stop}"
+        yield beat(f"On five-minute closes: {at}, {_than(-check.total)}.")
+
+
+def _money(closed: Sequence[Position], charges: ChargeTable | None) -> str:
+    gross = sum(position.gross for position in closed)
+    if charges is None:
+        return f"gross {signed(gross)} rupees"
+    total = sum(charges.of(position.cost_legs()).total for position in closed)
+    return f"gross {signed(gross)}, charges {rupees(total)}, net {signed(gross - total)} rupees"
+
+
+def _than(more: int) -> str:
+    """`16.25 less`."""
+    return f"{rupees(abs(more))} {'more' if more > 0 else 'less'}" if more else "the same"
 
 
 # -- a day without a trade ---------------------------------------------------------------------
@@ -200,14 +241,18 @@ def _closest(rows: Sequence[f.Decided]) -> Beat | None:
             rose.append((ratio_half_up((row.oi - row.prev_oi) * BP, row.prev_oi), row.start_us, row))
     if below:
         bp, _, row = min(below)
-        text = f"OI of {option_of(row)} fell, and its close was only {rupees(bp)} % below VWAP"
+        text = f"OI of {option_of(row)} fell, and its close was {_only(bp)} below VWAP"
     elif rose:
         bp, _, row = min(rose)
-        oi = f"rose by only {rupees(bp)} %" if bp else "stood still"
+        oi = f"rose by {_only(bp)}" if bp else "stood still"
         text = f"{option_of(row)} closed above VWAP, and its OI {oi}"
     else:
         return None
     return Beat(None, f"The closest was the candle of {clock(row.start_us)[:5]}: {text}.")
+
+
+def _only(bp: int) -> str:
+    return f"{'only ' if bp <= _CLOSE_BP else ''}{rupees(bp)} %"
 
 
 # -- several days ------------------------------------------------------------------------------
@@ -227,5 +272,5 @@ def _short(position: Position, charges: ChargeTable | None) -> str:
     if position.is_open or price is None:
         return f"{option} {rupees(position.entry_price)}, {position.held} still held"
     net = position.gross - (charges.of(position.cost_legs()).total if charges is not None else 0)
-    reason = position.exit_reason
-    return f"{option} {rupees(position.entry_price)} -> {rupees(price)} {reason.value if reason else ''} {signed(net)}"
+    reason = NAMES[position.exit_reason].removeprefix("the ") if position.exit_reason else ""
+    return f"{option} {rupees(position.entry_price)} -> {rupees(price)} {reason} {signed(net)}"

@@ -1,6 +1,7 @@
 """What one fact says to a person who looks on, in one short line; most say nothing.
 
-A new peak is told at most every five minutes. The book is the one after the fact.
+A new peak is told once it is 3 % above the one told before, else with the next candle. The book is the one after the
+fact.
 """
 
 from enum import StrEnum
@@ -12,13 +13,13 @@ from dualloop.book.positions import Order, Position
 from dualloop.market.costs import ChargeTable
 from dualloop.market.instruments import strike_text
 from dualloop.market.reasons import Edit, ExitReason, Verdict, Why
-from dualloop.market.units import MINUTE_US, SECOND_US, clock, day_of, midnight_us, ratio_half_up, rupees
+from dualloop.market.units import BP, SECOND_US, clock, day_of, midnight_us, ratio_half_up, rupees
 from dualloop.research.conditions import option_of
-from dualloop.research.words import SHORT, count, percent, span
+from dualloop.research.words import SHORT, count, percent, signed, span
 from dualloop.strategy import rules
 from dualloop.strategy.params import Params
 
-_PEAKS_EVERY_US = 5 * MINUTE_US
+_MUCH_HIGHER_BP = 300
 _SAID_ONCE = (Why.WINDOW, Why.NO_DIRECTION, Why.MISSING_CANDLE)
 """Reasons that hold for many candles on end and are told on the first."""
 
@@ -52,7 +53,8 @@ class Teller:
     def __init__(self, charges: ChargeTable | None, params: Params) -> None:
         self._charges = charges
         self._params = params
-        self._peak_us: dict[str, int] = {}
+        self._peak: dict[str, int] = {}
+        """The peak last told of each position whose trail is armed."""
         self._armed: set[tuple[str, ExitReason]] = set()
         self._reason: Why | None = None
 
@@ -105,10 +107,13 @@ class Teller:
 
     def _day_over(self, fact: f.DayEnded, book: Book) -> str:
         closed = [p for p in book.positions.values() if not p.is_open and day_of(p.closed_us).isoformat() == fact.day]
-        if not closed:
-            return "the day is over: no trade"
-        trades = f"{len(closed)} trade{'' if len(closed) == 1 else 's'}"
-        return f"the day is over: {trades}, {self._money(sum(p.gross for p in closed), closed)}"
+        parts = []
+        if closed:
+            trades = f"{len(closed)} trade{'' if len(closed) == 1 else 's'}"
+            parts.append(f"{trades}, {self._money(sum(p.gross for p in closed), closed)}")
+        if held := still_held(book):
+            parts.append(held)
+        return f"the day is over: {'; '.join(parts) or 'no trade'}"
 
     def _candle(self, row: f.Decided, book: Book) -> str:
         again = row.reason is self._reason and row.reason in _SAID_ONCE
@@ -142,20 +147,25 @@ class Teller:
 
     def _watched(self, fact: f.Watched, position: Position) -> str:
         if fact.trail and self._first(position, ExitReason.TRAILING_STOP):
-            self._peak_us[position.key] = fact.at_us
+            self._peak[position.key] = fact.peak
             return f"trail armed: peak {rupees(fact.peak)}, stop at {rupees(fact.trail)}"
-        since_us = fact.at_us - self._peak_us.get(position.key, fact.at_us)
-        if not fact.trail or since_us < _PEAKS_EVERY_US:
-            return ""
-        self._peak_us[position.key] = fact.at_us
-        gain = percent(fact.peak - position.entry_price, position.entry_price)
-        return f"new peak {rupees(fact.peak)} ({gain}), trailing stop at {rupees(fact.trail)}"
+        told = self._peak.get(position.key, position.peak)
+        return self._new_peak(position) if (fact.peak - told) * BP >= told * _MUCH_HIGHER_BP else ""
 
     def _bar(self, fact: f.BarSeen, position: Position) -> str:
-        if not position.is_open or not fact.oi_level or not self._first(position, ExitReason.OI_STOP):
+        if not position.is_open:
             return ""
+        peak = self._new_peak(position) if position.peak > self._peak.get(position.key, position.peak) else ""
+        if not fact.oi_level or not self._first(position, ExitReason.OI_STOP):
+            return peak
         grown = percent(position.oi - position.card.oi, position.card.oi)
-        return f"OI stop armed: OI {count(position.oi)}, {grown} since the entry"
+        armed = f"OI stop armed: OI {count(position.oi)}, {grown} since the entry"
+        return f"{armed}; {peak}" if peak else armed
+
+    def _new_peak(self, position: Position) -> str:
+        self._peak[position.key] = position.peak
+        gain = percent(position.peak - position.entry_price, position.entry_price)
+        return f"new peak {rupees(position.peak)} ({gain}), trailing stop at {rupees(position.trail)}"
 
     def _first(self, position: Position, stop: ExitReason) -> bool:
         known = (position.key, stop) in self._armed
@@ -171,9 +181,10 @@ def may_enter(row: f.Decided, book: Book, params: Params) -> bool:
     return in_window and left and not book.open_positions()
 
 
-def signed(paise: int) -> str:
-    """Rupees with their sign: `+764.89`."""
-    return f"{'+' if paise > 0 else ''}{rupees(paise)}"
+def still_held(book: Book) -> str:
+    """What is held now, in words: `65 25900CE still held`; '' for nothing."""
+    held = ", ".join(f"{position.held} {_option(position.entry)}" for position in book.open_positions())
+    return f"{held} still held" if held else ""
 
 
 def _told(fact: f.AnyFact, kind: Kind, text: str) -> Told | None:
@@ -250,6 +261,11 @@ def _order_trouble(fact: f.AnyFact, order: Order) -> str:
             return f"{side} rejected: {fact.why}"
         case _:
             return f"{side} cancelled, {order.filled} of {order.qty} filled"
+
+
+def oi_limit(entry_oi: int, params: Params) -> int:
+    """The OI above which the OI stop arms."""
+    return entry_oi * (10_000 + params.oi_bp) // 10_000
 
 
 def trail_arms_at(entry: int, params: Params) -> int:

@@ -234,13 +234,8 @@ def _filled_at_once(facts: Sequence[f.AnyFact], position: Position) -> bool:
 
 
 def last_price(position: Position) -> tuple[int, int]:
-    """The last price of a position that its record has, and when: the exit's, a candle's close, or its own entry's."""
-    bar = position.bars[-1] if position.bars else None
-    price, at_us = (bar.close, bar.at_us) if bar is not None else (position.entry_price, position.opened_us)
-    card = position.exits[-1].card if position.exits else None
-    if isinstance(card, f.ExitCard) and card.ltp and card.price_us >= at_us:
-        return card.ltp, card.price_us
-    return price, at_us
+    """The last price of a position that its record has, and when it was known."""
+    return position.last_price, position.last_us
 
 
 def held(
@@ -301,9 +296,10 @@ class Candle(NamedTuple):
 
 
 def instant_of(text: str, day: date) -> int | None:
-    """The instant of `10:35` on that day, or of `2025-12-23T10:35`; None for anything that is no time, as order ids."""
+    """The instant of `9:40` or `10:35` on that day, or of `2025-12-23T10:35`; None for what is none, as order ids."""
     if ":" not in text:
         return None
+    text = f"0{text}" if text[1:2] == ":" else text
     try:
         return midnight_us(day) + clock_us(text)
     except ValueError:

@@ -38,6 +38,18 @@ LEFT: dict[ExitReason, str] = {
     ExitReason.LOOP_FAILURE: "the exit loop kept failing, so everything was sold",
 }
 
+NAMES: dict[ExitReason, str] = {
+    ExitReason.INITIAL_SL: "the initial stop",
+    ExitReason.TRAILING_STOP: "the trailing stop",
+    ExitReason.VWAP_STOP: "the VWAP stop",
+    ExitReason.OI_STOP: "the OI stop",
+    ExitReason.DAILY_LOSS: "the day's loss limit",
+    ExitReason.EOD_EXIT: "the day's exit",
+    ExitReason.MANUAL_EXIT: "by hand",
+    ExitReason.EXTERNAL: "outside dualloop",
+    ExitReason.LOOP_FAILURE: "the exit loop failed",
+}
+
 
 def sentence(text: str) -> str:
     """With a capital and a full stop."""
@@ -53,6 +65,11 @@ def percent(part: int, whole: int, *, sign: bool = True) -> str:
     """`part` of `whole` in per cent with two decimals: `-5.88 %`."""
     value = ratio_half_up(part * BP, whole)
     return f"{'+' if sign and value > 0 else ''}{rupees(value)} %"
+
+
+def signed(paise: int) -> str:
+    """Rupees with their sign: `+764.89`."""
+    return f"{'+' if paise > 0 else ''}{rupees(paise)}"
 
 
 def change(now: int, before: int) -> str:

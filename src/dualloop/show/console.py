@@ -1,6 +1,8 @@
 """Where answers and messages go: answers to standard output, the rest to standard error."""
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,6 +24,14 @@ def answer(document: Mapping[str, Any] | Sequence[Any], parts: Sequence[str], *,
         say_json(document)
     else:
         say(*parts)
+
+
+def program() -> str:
+    """What to type to run this again: the bare name where it is found, else the way to it."""
+    path = sys.argv[0]
+    if os.path.basename(path) != "dualloop" or shutil.which("dualloop"):
+        return "dualloop"
+    return os.path.relpath(path)
 
 
 def warn(text: str) -> None:

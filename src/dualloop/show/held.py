@@ -21,6 +21,10 @@ _STOPS = {
     ExitReason.DAILY_LOSS: "daily loss",
 }
 _GUTTER = 16
+_FEWEST = 8
+"""As many prices make a chart."""
+_LEAST_ASCII = 2
+"""A single row of three signs shows nothing."""
 
 
 def position(of: Holding) -> list[Row]:
@@ -42,7 +46,7 @@ def _stop(stop: Stop, of: Holding, nearest: bool) -> Row:
     line = stop.line
     name = f"  {_STOPS[line.name]:<11}"
     if line.distance is None:
-        return [Word(f"{name}{'-':>9}{'-':>10}{'-':>9}   {_unarmed(stop, of)}", Tone.DIM)]
+        return [Word(f"{name}{'-':>9}   {_unarmed(stop, of)}", Tone.DIM)]
     numbers = f"{rupees(line.level):>9}{rupees(line.distance):>10}"
     numbers += f"{percent(line.distance, of.price.ltp, sign=False):>9}" if of.price.ltp else f"{'-':>9}"
     tone = Tone.BAD if line.distance <= 0 else Tone.LOUD if nearest else Tone.PLAIN
@@ -66,20 +70,27 @@ def _armed(stop: Stop, nearest: bool) -> str:
 def _unarmed(stop: Stop, of: Holding) -> str:
     line = stop.line
     if line.name is ExitReason.TRAILING_STOP:
-        return f"arms at {rupees(stop.arms)}, {rupees(stop.arms - of.price.ltp)} away"
+        return f"arms at {rupees(stop.arms)}, {rupees(max(0, stop.arms - of.price.ltp))} away"
     if line.name is ExitReason.OI_STOP:
-        return f"OI {count(line.value)}, arms above {count(stop.arms)}"
+        share = f", {line.value * 100 // stop.arms} % of {count(stop.arms)} that arms it" if stop.arms else ""
+        return f"OI {count(line.value)}{share}"
     return "no VWAP" if line.name is ExitReason.VWAP_STOP else "not armed"
 
 
 def price_chart(of: Holding, tracks: Tracks, width: int, height: int, ascii_only: bool) -> list[Row]:
-    """The price since the entry, its highest and lowest beside it; columns below the entry are the bad ones."""
-    points = tracks.get(of.key) or [(close.at_us, close.ltp) for close in of.closes]
-    prices = chart.columns(_since(of, points), max(1, width - 2 - _GUTTER))
+    """The price since the entry, its highest and lowest beside it; columns below the entry are the bad ones.
+
+    A few prices make no chart: only those two are told.
+    """
+    points = _since(of, tracks.get(of.key) or [(close.at_us, close.ltp) for close in of.closes])
+    low, peak = f"low {rupees(of.low):>9}", f"peak {rupees(of.peak):>9}"
+    if len(set(points)) < _FEWEST or (ascii_only and height < _LEAST_ASCII):
+        return [[Word(f"  since the entry: {low}   {peak}", Tone.DIM)]]
+    prices = chart.columns(points, max(1, width - 2 - _GUTTER))
     lines = chart.rows(prices, height, of.low, of.peak, ascii_only)
     labels = [""] * height
-    labels[-1] = f"low {rupees(of.low):>9}"
-    labels[0] = f"peak {rupees(of.peak):>9}" if height > 1 else f"{rupees(of.low)}-{rupees(of.peak)}"
+    labels[-1] = low
+    labels[0] = peak if height > 1 else f"{rupees(of.low)}-{rupees(of.peak)}"
     found = []
     for line, label in zip(lines, labels, strict=True):
         row: Row = [Word("  ")]

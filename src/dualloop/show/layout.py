@@ -56,7 +56,3 @@ def option_name(contract: Contract) -> str:
 
 def known(paise: int | None) -> str:
     return "-" if paise is None else rupees(paise)
-
-
-def signed(paise: int) -> str:
-    return f"{'+' if paise > 0 else ''}{rupees(paise)}"

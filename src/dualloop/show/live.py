@@ -3,9 +3,10 @@
 What is drawn is `show.picture`; here it gets its colours, its size and its history of prices.
 """
 
+import contextlib
 import sys
 from collections.abc import Mapping
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
 from dualloop.research.status import Status
@@ -29,6 +30,9 @@ _STYLES = {
     Tone.DIM: "dim",
     Tone.ALARM: "bold red",
 }
+_HIDE, _SHOW = "\x1b[?2026h", "\x1b[?2026l"
+"""Between them a terminal that knows them shows nothing half drawn."""
+_NONE: Tracks = MappingProxyType({})
 _DUMB = ("", "dumb", "unknown")
 
 
@@ -61,44 +65,82 @@ class Screen:
         self._console = console or Console(file=out or sys.stdout, highlight=False)
         self._ascii = not _carries(BLOCKS, self._console.encoding)
         self._tracks: dict[str, Track] = {}
+        self._picture: Text | None = None
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        from rich.live import Live
-
-        self._live = Live(console=self._console, screen=True, auto_refresh=False, vertical_overflow="crop")
-        self._live.__enter__()
+        self.resume()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.suspend()
+
+    def suspend(self) -> None:
+        """Give the terminal back, its old screen and its cursor; one that has vanished is no error."""
         live, self._live = self._live, None
         if live is not None:
-            live.__exit__(kind, error, trace)
+            with contextlib.suppress(OSError, ValueError, SystemExit):  # rich exits on a closed pipe
+                self._write(_SHOW)
+                live.stop()
 
-    def draw(self, status: Status, note: str = "") -> None:
-        """Draw this status over the last one, in the size that the terminal has now."""
-        assert self._live is not None, "a screen is drawn on inside its context"
-        self.remember(status)
+    def resume(self) -> None:
+        """Take the terminal and show what was drawn last."""
+        from rich.live import Live
+
+        if self._live is None:
+            self._live = Live(
+                self._picture,
+                console=self._console,
+                screen=True,
+                auto_refresh=False,
+                redirect_stdout=False,
+                redirect_stderr=False,
+                vertical_overflow="crop",
+            )
+            self._live.start(refresh=self._picture is not None)
+
+    def draw(self, status: Status, note: str = "", came: Tracks = _NONE) -> None:
+        """Draw this status over the last one, in the size that the terminal has now; suspended, only remember it.
+
+        `came`: the prices of what is held since the last time, oldest first.
+        """
+        self.remember(status, came)
         width, height = self._console.size
-        picture = render(status, width, height, self.tracks(), ascii_only=self._ascii, note=note)
-        self._live.update(picture, refresh=True)
+        self._picture = render(status, width, height, self.tracks(status), ascii_only=self._ascii, note=note)
+        if self._live is None:
+            return
+        self._write(_HIDE)
+        try:
+            self._live.update(self._picture, refresh=True)
+        finally:
+            self._write(_SHOW)
 
-    def remember(self, status: Status) -> None:
+    def remember(self, status: Status, came: Tracks = _NONE) -> None:
         """Keep the held positions' prices for their charts, and forget what is no longer held."""
-        held = {each.key: each for each in status.holding}
-        self._tracks = {key: track for key, track in self._tracks.items() if key in held}
-        for key, each in held.items():
-            if key not in self._tracks:
-                self._tracks[key] = Track(
-                    ((each.opened_us, each.entry_price), *((c.at_us, c.ltp) for c in each.closes))
-                )
-            self._tracks[key].add(status.now_us, each.price.ltp)
+        self._tracks = {
+            each.key: self._tracks.get(each.key)
+            or Track(((each.opened_us, each.entry_price), *((c.at_us, c.ltp) for c in each.closes)))
+            for each in status.holding
+        }
+        for key, track in self._tracks.items():
+            for at_us, price in came.get(key, ()):
+                track.add(at_us, price)
 
-    def tracks(self) -> Tracks:
-        """The prices so far of each held position."""
-        return {key: track.points for key, track in self._tracks.items()}
+    def tracks(self, status: Status) -> Tracks:
+        """The prices so far of each held position, up to this moment."""
+        return {
+            each.key: [*self._tracks[each.key].points, (status.now_us, each.price.ltp)]
+            for each in status.holding
+            if each.key in self._tracks
+        }
+
+    def _write(self, code: str) -> None:
+        """A code for a terminal that is one, in its turn with what is drawn."""
+        if self._console.is_terminal:
+            self._console.file.write(code)
+            self._console.file.flush()
 
 
 def _carries(characters: str, encoding: str) -> bool:

@@ -7,13 +7,13 @@ held, the money, what was last decided.
 import textwrap
 from collections.abc import Sequence
 
-from dualloop.book.facts import DayStarted
+from dualloop.book.facts import DayStarted, Mode
 from dualloop.market.instruments import strike_text
-from dualloop.market.units import SECOND_US, clock, day_of, rupees
+from dualloop.market.units import MINUTE_US, SECOND_US, clock, day_of, rupees
 from dualloop.research.conditions import Condition, Need, option_of
 from dualloop.research.status import Closed, Money, State, Status
-from dualloop.research.telling import Kind, Told, signed
-from dualloop.research.words import count, percent, span
+from dualloop.research.telling import Kind, Told
+from dualloop.research.words import count, percent, signed, span
 from dualloop.show.held import Tracks, position, price_chart
 from dualloop.show.layout import known, option_name
 from dualloop.show.rows import Block, Row, Tone, Word, clipped, fitted, tone_of
@@ -46,6 +46,8 @@ _TALL = 30
 _STOP_ROWS = 7
 """A held position with all of its stops."""
 _CHART_MOST = 12
+_SEED_LEAST = 6
+"""So much of a long seed always stays."""
 _OF_THE_DAY = "Day's P&L"
 _TONES = {Kind.ORDER: Tone.LOUD, Kind.CANDLE: Tone.DIM}
 
@@ -56,11 +58,12 @@ def picture(
     """The status in so many columns and at most so many rows (None: as many as it takes)."""
     before = [
         Block([_headline(status, width, note)], 0),
-        Block(_troubles(status, width, 2 if height is not None and height < _TALL else 6), 1, 2),
+        Block(_troubles(status, width, 2 if height is not None and height < _TALL else 6), 1, 5),
         Block(_market(status), 3, 2),
     ]
     if status.state not in _IN and not status.closed:
-        before.append(Block(_conditions(status), 2))
+        conditions = _conditions(status)
+        before.append(Block(conditions, 2, len(conditions)))
     before += [Block(position(each), 1, _STOP_ROWS) for each in status.holding]
     money = _money(status)
     after = [Block(_closed(status.closed), 4, 2), Block(money, 3, len(money))]
@@ -92,17 +95,24 @@ def _headline(status: Status, width: int, note: str) -> Row:
         value = shown.gross if shown.net is None else shown.net
         left.append(Word(f"  {signed(value)}", tone_of(value, loud=True)))
         left.append(Word(" gross" if shown.net is None else " net"))
-    run = "" if status.mode is None else f"{status.mode.value}" + (f" seed {status.seed}" if status.seed else "")
-    right = "  ".join(part for part in (_date(status), run, note) if part)
-    gap = width - sum(len(word.text) for word in left) - len(right)
-    if gap < 2:
-        right = right[: max(0, len(right) + gap - 2)]
-        gap = width - sum(len(word.text) for word in left) - len(right)
-    return [*left, Word(" " * gap + right, Tone.DIM)]
+    used = sum(len(word.text) for word in left)
+    right = _run(status, note, width - used - 2)
+    return [*left, Word(" " * max(2, width - used - len(right)) + right, Tone.DIM)]
 
 
-def _date(status: Status) -> str:
-    return f"{day_of(status.now_us):%a %d %b %Y}"
+def _run(status: Status, note: str, room: int) -> str:
+    """Which run it is: short of room a long seed is cut first, then the date gives way."""
+    seed = str(status.seed) if status.mode is Mode.DEMO or status.seed else ""
+    parts = ["" if status.mode is None else status.mode.value + (f" seed {seed}" if seed else ""), note]
+    day = day_of(status.now_us)
+    texts = ["  ".join(part for part in (date, *parts) if part) for date in (f"{day:%a %d %b %Y}", f"{day:%d %b}", "")]
+    for text in (*texts, parts[0]):
+        over = len(text) - room
+        if over <= 0:
+            return text
+        if len(seed) - over > _SEED_LEAST:
+            return text.replace(f" seed {seed}", f" seed {seed[: -over - 1]}~")
+    return parts[0]
 
 
 def _troubles(status: Status, width: int, most: int) -> list[Row]:
@@ -125,47 +135,43 @@ def _two_rows(text: str, width: int) -> list[str]:
 
 
 def _market(status: Status) -> list[Row]:
-    """Three rows of the same columns: the index and its walls, the option and its inputs, the day."""
+    """Three rows: the index and its walls, the option and its inputs at the close of the last candle, the day."""
     row = status.row
     option = "" if row is None else option_of(row)
     close, vwap, oi, before = (None,) * 4 if row is None else (row.close, row.vwap, row.oi, row.prev_oi)
-    above = percent(close - vwap, vwap) if close is not None and vwap else "-"
-    moved = percent(oi - before, before) if oi is not None and before else "-"
-    direction = status.direction.value if status.direction else "-"
+    above = percent(close - vwap, vwap) if close is not None and vwap else ""
+    moved = percent(oi - before, before) if oi is not None and before else ""
+    since = f"{moved:>9} in {status.candle_us // MINUTE_US}m" if moved else ""
     rows = [
-        _cells(
-            ("NIFTY", known(status.spot)),
-            ("call wall", _strike(status.call_wall), ""),
-            ("put wall", _strike(status.put_wall), ""),
-            direction,
-        ),
-        _cells(
-            (option or "option", known(close)),
-            ("VWAP", known(vwap), above),
-            ("OI", "-" if oi is None else count(oi), moved),
-            "",
-        ),
+        [
+            *_close("NIFTY", status.spot),
+            Word(f"  {'call wall':<9}{_strike(status.call_wall):>7}{'':>10}"),
+            Word(f"  {'put wall':<8}{_strike(status.put_wall):>6}"),
+            Word(f"   {status.direction.value if status.direction else '-'}", Tone.LOUD),
+        ],
+        [
+            *_close(option or "option", close),
+            Word(f"  {'VWAP':<8}{known(vwap):>8}{above:>10}"),
+            Word(f"  OI{'-' if oi is None else count(oi):>12}{since}"),
+        ],
     ]
     ages = _ages(status, status.day)
     return [*rows, [Word(ages, Tone.DIM)]] if ages else rows
 
 
-def _cells(first: tuple[str, str], second: tuple[str, str, str], third: tuple[str, str, str], last: str) -> Row:
-    return [
-        Word(f"{first[0]:<9}"),
-        Word(f"{first[1]:>10}", Tone.LOUD),
-        Word(f"   {second[0]:<9}{second[1]:>9}{second[2]:>9}"),
-        Word(f"   {third[0]:<8}{third[1]:>10}"),
-        Word(f"{third[2]:>9}" if third[2] else f"  {last}" if last else "", Tone.LOUD if last else Tone.PLAIN),
-    ]
+def _close(name: str, price: int | None) -> Row:
+    """A price that is no live one, and says so."""
+    return [Word(f"{name if price is None else f'{name} close':<13}"), Word(f"{known(price):>8}", Tone.LOUD)]
 
 
 def _ages(status: Status, day: DayStarted | None) -> str:
-    parts = []
+    parts, row = [], status.row
     if day is not None:
-        parts.append(f"expiry {day.expiry}, lot {day.lot}, open {span(day.open_us, day.close_us)}")
-    if status.row is not None and status.data_age_us is not None and status.state is not State.FINISHED:
-        parts.append(f"candle {_age(status.data_age_us)} old")
+        hours = f", open {span(day.open_us, day.close_us)}" if row is None else ""
+        parts.append(f"expiry {day.expiry}, lot {day.lot}{hours}")
+    if row is not None and status.data_age_us is not None:
+        age = f", {_age(status.data_age_us)} old" if status.state is not State.FINISHED else ""
+        parts.append(f"candle {span(row.start_us, row.start_us + status.candle_us)}{age}")
     if status.price_age_us is not None:
         parts.append(f"price {_age(status.price_age_us)} old")
     return "   ".join(parts)

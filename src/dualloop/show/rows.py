@@ -40,44 +40,49 @@ class Block(NamedTuple):
 def fitted(blocks: Sequence[Block], height: int | None) -> list[Row]:
     """The blocks under each other, set apart by blank rows, in at most so many rows.
 
-    First rows beyond each block's least give way, then the blank rows, then whole blocks.
+    First rows beyond each block's least give way, then blank rows from below, then whole blocks.
     """
     kept = [list(block.rows) for block in blocks]
     order = sorted(range(len(blocks)), key=lambda i: -blocks[i].rank)
-    apart = 1
 
     def total() -> int:
-        used = [rows for rows in kept if rows]
-        return sum(map(len, used)) + apart * (len(used) - 1)
+        return sum(map(len, kept))
+
+    def apart() -> int:
+        return max(0, sum(map(bool, kept)) - 1)
 
     if height is not None:
         for index in order:
-            while total() > height and len(kept[index]) > blocks[index].least:
+            while total() + apart() > height and len(kept[index]) > blocks[index].least:
                 kept[index].pop()
-        apart = apart if total() <= height else 0
         for index in order:
-            if total() > height and len([rows for rows in kept if rows]) > 1:
+            if total() > height and apart():
                 kept[index].clear()
+    blank = apart() if height is None else min(apart(), max(0, height - total()))
     found: list[Row] = []
-    for rows in kept:
-        found += [[]] * apart if found and rows else []
+    for rows in filter(None, kept):
+        if found and blank:
+            found.append([])
+            blank -= 1
         found += rows
     return found if height is None else found[:height]
 
 
 def clipped(row: Row, width: int) -> Row:
-    """The row in printable characters of one column each, and no wider: what is cut ends in `~`."""
-    left, kept = width, []
-    for text, tone in row:
-        text = "".join(c if c in BLOCKS or " " <= c <= "~" else "?" for c in text)
-        if len(text) > left:
-            kept.append(Word(f"{text[: left - 1]}~" if left > 0 else "", tone))
-            if left == 0 and kept[:-1]:
-                last = kept[-2]
-                kept[-2] = Word(f"{last.text[:-1]}~", last.tone)
-            return [word for word in kept if word.text]
-        kept.append(Word(text, tone))
-        left -= len(text)
+    """The row in printable characters of one column each, and no wider: whole words are cut, and end in `~`."""
+    plain = [Word("".join(c if c in BLOCKS or " " <= c <= "~" else "?" for c in text), tone) for text, tone in row]
+    text = "".join(word.text for word in plain)
+    if len(text) <= width:
+        return plain
+    left = max(0, width - 1)
+    if " " not in text[max(0, left - 1) : left + 1]:
+        left = text.rfind(" ", 0, left) + 1
+    kept: Row = []
+    for word in plain:
+        if left < len(word.text):
+            return [*kept, Word(f"{word.text[:left]}~", word.tone)]
+        kept.append(word)
+        left -= len(word.text)
     return kept
 
 

@@ -10,8 +10,8 @@ from dualloop.book.stats import Unit, by_period, by_reason
 from dualloop.market.reasons import Why
 from dualloop.market.units import BP, clock, ratio_half_up, rupees
 from dualloop.research.report import Checks, IdleDay, Line, Report, check_totals
-from dualloop.research.words import SHORT
-from dualloop.show.layout import known, plural, signed, table, wrapped
+from dualloop.research.words import SHORT, signed
+from dualloop.show.layout import known, plural, table, wrapped
 
 FEW = 15
 """As many lines as one takes in at a glance."""

@@ -1,4 +1,4 @@
-"""`dualloop status` as text: the rows of the screen, all of them, without colours."""
+"""`dualloop status` as text: the rows of the screen without colours, as many as a small terminal holds."""
 
 from pathlib import Path
 
@@ -8,11 +8,15 @@ from dualloop.show.layout import WIDTH, wrapped
 from dualloop.show.picture import picture
 from dualloop.show.rows import text_of
 
+_ROWS = 23
+"""Of 24: the prompt after the answer takes one."""
+
 
 def status(of: Status, folder: Path, running: bool | None) -> list[str]:
     """The parts of the answer. `running`: whether a process works on the run; None when that cannot be told."""
-    rows = picture(of, WIDTH, None, {}, ascii_only=True)
-    return ["\n".join(text_of(row) for row in rows), f"{wrapped(_standing(of, running))}\n{folder}"]
+    standing = wrapped(_standing(of, running)).split("\n")
+    rows = picture(of, WIDTH, _ROWS - len(standing) - 2, {}, ascii_only=True)
+    return ["\n".join(text_of(row) for row in rows), "\n".join([*standing, str(folder)])]
 
 
 def _standing(of: Status, running: bool | None) -> str:

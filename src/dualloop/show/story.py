@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from dualloop.research.story import Beat
-from dualloop.show.lines import AHEAD, fitting, told_lines
+from dualloop.show.layout import WIDTH
+from dualloop.show.lines import AHEAD, told_lines
 
 
 def story(beats: Sequence[Beat]) -> str:
@@ -14,8 +15,15 @@ def story(beats: Sequence[Beat]) -> str:
 
 
 def next_steps(steps: Sequence[tuple[str, str]]) -> str:
-    """What to try next: commands and what each shows; '' for none."""
+    """What to try next: commands and what each shows; '' for none. A command is never cut: its text gives way below."""
     if not steps:
         return ""
-    width = max(len(command) for command, _ in steps)
-    return "\n".join(["Next", *(fitting(f"  {command:<{width}}  {shows}".rstrip()) for command, shows in steps)])
+    longest = max(len(shows) for _, shows in steps)
+    width = max((len(command) for command, _ in steps if len(command) + longest + 4 <= WIDTH), default=0)
+    lines = ["Next"]
+    for command, shows in steps:
+        if len(command) <= width:
+            lines.append(f"  {command:<{width}}  {shows}".rstrip())
+        else:
+            lines += [f"  {command}", *([f"      {shows}"] if shows else [])]
+    return "\n".join(lines)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from dualloop.history import DataError
 
-_FIRST, _LAST = date(2015, 1, 1), date(2099, 12, 31)
+_FIRST, _LAST = date(2015, 1, 1), date(2049, 12, 31)
 _ANCHOR, _ANCHOR_DAY, _GROWTH = 24_000.0, date(2025, 1, 1), 0.06
 _PULL = 0.01
 """Of its distance from slow growth the index loses each day."""

@@ -51,11 +51,13 @@ def write_folder(
         for file in sorted(partial.iterdir(), key=lambda file: file.name == "options.csv"):
             file.rename(folder / file.name)  # the options last: without them it is no DATA folder
         partial.rmdir()
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
         with suppress(OSError):
             for each in new:
                 each.rmdir()
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(folder)) from error
         raise
     return Written(folder, count, rows, sum(file.stat().st_size for file in folder.iterdir()))
 

@@ -28,10 +28,17 @@ class Deadlock(RuntimeError):
     """All tasks wait for something that can never come."""
 
 
+Events = list[tuple[selectors.SelectorKey, int]]
+Sleep = Callable[[float], Events]
+_Pace = Callable[[float, float, Sleep], Events]
+Pacing = Callable[[int, int, Sleep], Events]
+"""From one instant to another, microseconds, with a way to sleep that is woken by what the loop waits for."""
+
+
 class _VirtualSelector(selectors.BaseSelector):
     """Registers real files, but passes time by moving its clock."""
 
-    def __init__(self, pace: Callable[[float, float], None] | None) -> None:
+    def __init__(self, pace: "_Pace | None") -> None:
         self.now_s = 0.0
         self._pace = pace
         self._real = selectors.DefaultSelector()
@@ -50,8 +57,9 @@ class _VirtualSelector(selectors.BaseSelector):
         if timeout > 0:
             # One step of the float beyond: the timer waited for is due now, however large the clock has grown.
             later_s = math.nextafter(self.now_s + timeout, math.inf)
-            if self._pace is not None:
-                self._pace(self.now_s, later_s)
+            woken = [] if self._pace is None else self._pace(self.now_s, later_s, self._real.select)
+            if woken:
+                return woken  # a signal, say: the time is not up yet
             self.now_s = later_s
         return []
 
@@ -74,12 +82,14 @@ class _VirtualSelector(selectors.BaseSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """The loop. `start_us` is the instant at which its clock begins; `seed` orders ties.
 
-    `pace` is called before time advances, with the instants from and to, and returns when it may: it is where a
-    person looks on. It must not touch the loop.
+    `pace` is called before time advances, with the instants from and to and a way to sleep, and returns when it may,
+    or what has woken it: it is where a person looks on. It must not touch the loop.
     """
 
-    def __init__(self, start_us: int, seed: int = 0, pace: Callable[[int, int], None] | None = None) -> None:
-        self._clock = _VirtualSelector(None if pace is None else lambda a, b: pace(self._at_us(a), self._at_us(b)))
+    def __init__(self, start_us: int, seed: int = 0, pace: Pacing | None = None) -> None:
+        self._clock = _VirtualSelector(
+            None if pace is None else lambda a, b, sleep: pace(self._at_us(a), self._at_us(b), sleep)
+        )
         self._start_us = start_us
         self._ties = random.Random(seed)
         super().__init__(self._clock)

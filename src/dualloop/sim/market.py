@@ -33,7 +33,7 @@ _MANY_LOTS = 20
 
 
 class MarketDay:
-    """One day of one seed. Raises `DataError` for a weekend, a holiday, or a day outside 2015 to 2099."""
+    """One day of one seed. Raises `DataError` for a weekend, a holiday, or a day outside 2015 to 2049."""
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ whole session comes to the return that the climate gave the day.
 
 from dataclasses import dataclass
 from itertools import accumulate
-from math import exp, log, sqrt
+from math import exp, fsum, log, sqrt
 from random import Random
 
 from dualloop.sim.climate import Weather
@@ -40,18 +40,18 @@ class _Mood:
 def walk(rng: Random, weather: Weather, seconds: int, rest_from: int) -> list[float]:
     """Rupees at each second of a session of that length; from second `rest_from` on the index hardly moves."""
     lively = [_lively(second, rest_from) for second in range(rest_from)]
-    scale = weather.vol / sqrt(sum(each * each for each in lively))
+    scale = weather.vol / sqrt(fsum(each * each for each in lively))
     deviations = [scale * each for each in lively]
     deviations += [scale * _AUCTION_NOISE] * (seconds - rest_from)
     moods = _moods(rng, deviations, rest_from)
     jumps = _jumps(rng, weather, rest_from)
-    _reach(rng, moods, weather.change - sum(jumps.values()))
+    _reach(rng, moods, weather.change - fsum(jumps.values()))
     level, spots = log(weather.open), []
     for mood in moods:
         spots += _bridge(rng, mood, level, deviations)
         level += mood.reach
     spots += _bridge(
-        rng, _Mood(rest_from, seconds, 0.0, 1.0, sum(d * d for d in deviations[rest_from:])), level, deviations
+        rng, _Mood(rest_from, seconds, 0.0, 1.0, fsum(d * d for d in deviations[rest_from:])), level, deviations
     )
     return _with_jumps(spots, jumps)
 
@@ -71,7 +71,7 @@ def _moods(rng: Random, deviations: list[float], end: int) -> list[_Mood]:
             until = first + int(rng.uniform(_LEAST_MOOD_S, _LONGEST_MOOD_S))
             reach = _TREND_REACH if rng.random() < _TRENDS else _CHOP_REACH
             mood = _Mood(first, until if end - until >= _LEAST_MOOD_S else end, reach, exp(rng.gauss(-0.05, 0.3)))
-        mood.variance = sum(d * d for d in deviations[first : mood.end])
+        mood.variance = fsum(d * d for d in deviations[first : mood.end])
         moods.append(mood)
         first = mood.end
     return moods
@@ -82,9 +82,9 @@ def _reach(rng: Random, moods: list[_Mood], whole: float) -> None:
     could = [mood.usual_reach**2 * mood.variance for mood in moods]
     for mood, variance in zip(moods, could, strict=True):
         mood.reach = rng.gauss(0, sqrt(variance))
-    missing = whole - sum(mood.reach for mood in moods)
+    missing = whole - fsum(mood.reach for mood in moods)
     for mood, variance in zip(moods, could, strict=True):
-        mood.reach += missing * variance / sum(could)
+        mood.reach += missing * variance / fsum(could)
 
 
 def _bridge(rng: Random, mood: _Mood, level: float, deviations: list[float]) -> list[float]:
@@ -92,7 +92,7 @@ def _bridge(rng: Random, mood: _Mood, level: float, deviations: list[float]) -> 
     gauss, noise = rng.gauss, mood.noise
     span = deviations[mood.first : mood.end]
     steps = [noise * deviation * gauss(0, 1) for deviation in span]
-    pull = (mood.reach - sum(steps)) / mood.variance if mood.variance else 0.0
+    pull = (mood.reach - fsum(steps)) / mood.variance if mood.variance else 0.0
     bent = [step + pull * deviation * deviation for step, deviation in zip(steps, span, strict=True)]
     return list(accumulate(bent, initial=level))[1:]
 

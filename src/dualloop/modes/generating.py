@@ -6,8 +6,8 @@ from pathlib import Path
 
 from dualloop.config import Config
 from dualloop.history import DataError
-from dualloop.modes.demo import market_day
 from dualloop.modes.inputs import Market
+from dualloop.modes.theatre import market_day
 from dualloop.sim.folder import Written, write_folder
 
 

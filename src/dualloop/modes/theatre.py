@@ -20,11 +20,11 @@ from dualloop.config import Config
 from dualloop.engine.desk import Desk
 from dualloop.market.calendar import Calendar
 from dualloop.modes.inputs import Market, check_lots
-from dualloop.modes.pace import Pace
+from dualloop.modes.pace import Pace, Tempo
 from dualloop.modes.runs import Run, Work, at_work, hash_of, orders_of
 from dualloop.modes.sessions import session_of
 from dualloop.sim.exchange import Exchange
-from dualloop.sim.loop import VirtualLoop
+from dualloop.sim.loop import Pacing, VirtualLoop
 from dualloop.sim.market import RECIPE, MarketDay
 from dualloop.sim.recording import recorded
 
@@ -33,14 +33,18 @@ _FIRST, _LAST = date(2025, 1, 1), date(2026, 12, 31)
 
 
 class Audience(Protocol):
-    """Whoever looks on. It hears every fact in order and is asked to look about ten times a second."""
+    """Whoever looks on at a demo. It hears every fact in order and is asked to look about ten times a second.
+
+    It is called on the loop's own thread, where nothing real is at stake. Whoever looks on at paper or live trading
+    reads the journal from a process of its own.
+    """
 
     def hear(self, facts: Sequence[f.AnyFact]) -> None:
         """These facts are durable now."""
         ...
 
-    def look(self, now_us: int, prices: Mapping[str, tuple[int, int]]) -> None:
-        """It is that instant; (last believed price, when its stream was last heard) of each open position."""
+    def look(self, now_us: int, prices: Mapping[str, Sequence[tuple[int, int]]]) -> None:
+        """It is that instant; (when, believed price) of each open position since the last look, oldest first."""
         ...
 
 
@@ -58,16 +62,16 @@ def demo(
     *,
     seed: int,
     day: date | None = None,
-    speed: float | None = None,
+    speed: float | Tempo | None = None,
     journal_folder: Path | None = None,
     environ: Mapping[str, str] = os.environ,
     audience: Audience | None = None,
 ) -> Run:
     """Paper-trade one generated day, resuming an unfinished run of the same seed, day and configuration.
 
-    `speed` is virtual seconds in a real one, None for as fast as can be. Raises `DataError` for a day without a
-    session, `TableError` and `ConfigError` before anything is written, `AlreadyRunning` when another process works
-    on the same run.
+    `speed` is virtual seconds in a real one, one for all or by what there is to see; None for as fast as can be.
+    Raises `DataError` for a day without a session, `TableError` and `ConfigError` before anything is written,
+    `AlreadyRunning` when another process works on the same run.
     """
     market = Market.of(config)
     made = market_day(config, market, seed, day or demo_day(seed, market.calendar))
@@ -119,7 +123,7 @@ class _Seats:
         if told and self._audience is not None:
             self._safely(lambda audience: audience.hear(told))
 
-    def look(self, now_us: int, prices: Mapping[str, tuple[int, int]]) -> None:
+    def look(self, now_us: int, prices: Mapping[str, Sequence[tuple[int, int]]]) -> None:
         """Tell what is new, then show the moment."""
         self.hear()
         self._safely(lambda audience: audience.look(now_us, prices))
@@ -129,7 +133,7 @@ class _Seats:
             return
         try:
             act(self._audience)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # rich exits on a closed pipe
             self._audience = None
             print(f"nobody looks on any more ({type(error).__name__}: {error}); the day goes on", file=sys.stderr)
 
@@ -137,12 +141,13 @@ class _Seats:
 class _Theatre:
     """The day's world and the loops in it, with the audience before them."""
 
-    def __init__(self, made: MarketDay, work: Work, speed: float | None, seats: _Seats | None) -> None:
+    def __init__(self, made: MarketDay, work: Work, speed: float | Tempo | None, seats: _Seats | None) -> None:
         self._data = recorded(made)
         self._work = work
         self._seats = seats
+        self._speed = speed
         self._desk: Desk | None = None
-        pace = None if seats is None and speed is None else Pace(speed, self._look)
+        pace: Pacing | None = None if seats is None and speed is None else Pace(self._speed_now, self._look)
         self._loop = VirtualLoop(work.begin_day(self._data.session), work.seed, pace)
 
     def play(self) -> None:
@@ -167,4 +172,14 @@ class _Theatre:
 
     def _look(self, now_us: int) -> None:
         if self._seats is not None:
-            self._seats.look(now_us, {} if self._desk is None else self._desk.prices())
+            self._seats.look(now_us, {} if self._desk is None else self._desk.take_prices())
+
+    def _speed_now(self) -> float | None:
+        if not isinstance(self._speed, Tempo):
+            return self._speed
+        book, params, day = self._work.book, self._work.config.params(), self._data.day
+        if book.open_positions() or book.live_orders():
+            return self._speed.holding
+        ended_us = book.last_candle_us + self._data.session.candle_us
+        late = ended_us > self._data.session.at(params.entry_end_us)
+        return self._speed.over if late or book.entries_on(day) >= params.trades_per_day else self._speed.waiting
