@@ -29,7 +29,7 @@ from dualloop.strategy.params import Params
 if TYPE_CHECKING:
     from dualloop.config import Config
 
-_TEMPO = modes.Tempo(waiting=600, holding=400, over=3000)
+_TEMPO = modes.Tempo(waiting=600, holding=250, over=1500)
 """In a terminal: a day of some 40 seconds, slower while there is something to see."""
 _STOPPED = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _SUSPENDED = getattr(signal, "SIGTSTP", None)
