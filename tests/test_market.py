@@ -25,6 +25,7 @@ from dualloop.sim.climate import weather
 from dualloop.sim.folder import option_rows, price_rows, spot_rows
 from dualloop.sim.market import RECIPE, MarketDay
 from dualloop.sim.recording import recorded
+from market_laws import check_market
 
 CALENDAR, TABLES = Calendar(), ContractTables()
 FEW = settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -656,3 +657,9 @@ def test_another_market_needs_another_recipe() -> None:
         for row in make(made):
             whole.update(row.encode())
     assert (RECIPE, whole.hexdigest()[:16]) == ("market 1", "0c1c84e2c192a62a")
+
+
+@pytest.mark.parametrize("seed", [25, 662])
+def test_the_laws_of_the_simulation_smoke_hold_of_every_contract(seed: int) -> None:
+    """`market_laws`, whole; the smoke looks at every fifth contract of hundreds of seeds."""
+    check_market(fresh(seed, date(2026, 3, 11)))

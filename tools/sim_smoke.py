@@ -87,7 +87,8 @@ def demo(seed: int) -> str:
     """One seed's demo, its market and its record held to their laws; how its day ended."""
     config = load(None, {})
     market = modes.Market.of(config)
-    check_market(market_day(config, market, seed, modes.demo_day(seed, market.calendar)))
+    day = modes.demo_day(seed, market.calendar)
+    check_market(market_day(config, market, seed, day), every_s=3600, every_contract=5)
     digests, ended = set(), "no trade"
     for _ in range(1 + (seed % 10 == 0)):
         with tempfile.TemporaryDirectory() as scratch:
@@ -96,7 +97,7 @@ def demo(seed: int) -> str:
         digests.add(run.digest)
         assert not run.book.alarms, f"seed {seed}: {run.book.alarms}"
         assert not run.book.open_positions(), f"seed {seed} still holds something"
-        assert len(rows(facts)) == len(market.calendar.session(modes.demo_day(seed, market.calendar)).candles())
+        assert len(rows(facts)) == len(market.calendar.session(day).candles())
         for trade in run.trades:
             order = run.book.order(trade.exit_order_id)
             assert order is not None
