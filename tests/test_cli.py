@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from children import hears_ctrl_c
 from days import write_days
 from dualloop import __version__, cli
 from dualloop.book import facts as f
@@ -616,7 +617,7 @@ def test_stopped_by_hand(tmp_path: Path) -> None:
     write_seeds_day(tmp_path / "data")
     os.mkfifo(tmp_path / "pipe")
     command = [sys.executable, "-m", "dualloop", "replay", "data", "--config", "pipe"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as program:
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=hears_ctrl_c) as program:
         writer = None
         while writer is None and program.poll() is None:
             with suppress(OSError):  # nobody reads yet

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from children import hears_ctrl_c
 from dualloop import modes
 from dualloop.book.export import decision_row, trade_row
 from dualloop.book.facts import (
@@ -538,7 +539,10 @@ def test_ctrl_c_at_a_slow_speed_is_heard(tmp_path: Path) -> None:
     """A real process a quarter of an hour before the open at the clock's own speed: it ends at once, with 130."""
     code = "from dualloop.cli import run; import sys; sys.exit(run(['demo', '--speed', '1']))"
     env = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
-    with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as it:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=env, stdout=pipe, stderr=pipe, preexec_fn=hears_ctrl_c
+    ) as it:
         assert it.stdout is not None
         it.stdout.readline()
         time.sleep(0.5)
