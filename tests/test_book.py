@@ -120,27 +120,26 @@ def test_an_open_position_has_no_realised_result() -> None:
 
 
 def test_the_last_price_is_the_newest_that_the_record_has() -> None:
-    """A fill, an extreme that moved, a candle's close unless it is older than that, the price that left."""
+    """A fill, the price of a watch, a candle's close unless it is older than that, the price that left."""
 
     def last(*more: f.AnyFact) -> tuple[int, int]:
         position = only(of(*HOLDING, *more))
         return position.last_price, (position.last_us - OPEN_US) // SECOND_US
 
-    def watched(second: int, peak: int, low: int) -> f.Watched:
-        return f.Watched(OPEN_US + second * SECOND_US, "A", peak, low, 0)
+    def watched(second: int, peak: int, low: int, ltp: int = 0) -> f.Watched:
+        return f.Watched(OPEN_US + second * SECOND_US, "A", peak, low, 0, ltp)
 
     def bar(second: int, candle: int = 300) -> f.BarSeen:
         at_us, candle_us = OPEN_US + second * SECOND_US, OPEN_US + candle * SECOND_US
         return f.BarSeen(at_us, "A", candle_us, 155_00, 148_00 * 3, 3, 1, 0, 0)
 
     assert last() == (150_00, 0)
-    low = watched(30, 150_00, 149_00)
+    low = watched(30, 150_00, 149_00, 149_00)
     assert last(low) == (149_00, 30)
-    assert last(low, watched(40, 151_00, 149_00)) == (151_00, 40)
-    assert last(low, watched(40, 151_00, 148_00)) == (149_00, 30), "of two extremes nobody knows the later"
-    assert last(low, watched(40, 150_00, 149_00)) == (149_00, 30)
+    assert last(low, watched(40, 151_00, 148_00, 150_50)) == (150_50, 40), "an extreme is not the price"
+    assert last(low, watched(40, 151_00, 149_00)) == (149_00, 30), "a journal that did not keep it"
     assert last(low, bar(610)) == (155_00, 610)
-    assert last(low, watched(605, 150_00, 140_00), bar(610)) == (140_00, 605), "the close is of second 600"
+    assert last(low, watched(605, 150_00, 140_00, 140_00), bar(610)) == (140_00, 605), "the close is of second 600"
     assert last(low, bar(310, candle=0)) == (149_00, 30), "the entry's own candle was over before it"
     left = msgspec.structs.replace(exit_card(low=139_00), ltp=139_00, price_us=OPEN_US + 620 * SECOND_US)
     assert last(low, bar(610), sell(at_us=OPEN_US + 620 * SECOND_US, card=left)) == (139_00, 620)

@@ -9,6 +9,7 @@ import pytest
 from dualloop.book import facts as f
 from dualloop.book.book import fold
 from dualloop.book.orders import State
+from dualloop.book.positions import Position
 from dualloop.config import load
 from dualloop.engine.operator_loop import EditStop, Exit, Halt, NotFound, Resume
 from dualloop.market.instruments import Contract
@@ -135,6 +136,38 @@ def test_an_exit_loop_that_raises_once_is_back_before_the_next_price(tmp_path: P
     assert (clock(position.closed_us), position.exit_price) == ("09:47:23", 15_950)
     assert position.exit_reason is ExitReason.TRAILING_STOP
     assert not world.told(f.Halted)
+
+
+@pytest.mark.parametrize("cadence", ["tick", "60s"])
+def test_an_exit_that_was_decided_on_survives_a_failure_of_the_loop(tmp_path: Path, cadence: str) -> None:
+    """The loop fails between the decision and its intent, and the price recovers: the exit is not forgotten."""
+    prices = [
+        *STORY[:3],
+        ("09:33:45", "112.00"),
+        ("09:33:46", "155.00"),
+        ("09:40:00", "155.00"),
+        ("14:49:00", "155.00"),
+    ]
+    world = seeds_world(tmp_path, prices, load(None, {}, [f"exit.cadence={cadence}"]))
+    failures = [RuntimeError("between the decision and its intent")]
+
+    async def break_once(world: World) -> None:
+        assert world.session is not None
+        desk = world.session.desk
+        leave = desk.leave
+
+        async def failing(position: Position, card: f.ExitCard, seen_us: int | None) -> None:
+            if failures:
+                raise failures.pop()
+            await leave(position, card, seen_us)
+
+        desk.leave = failing  # type: ignore[method-assign]
+
+    world.run(hook=break_once)
+    [position] = world.book.positions.values()
+    assert position.exit_reason is ExitReason.INITIAL_SL
+    assert clock(position.closed_us)[:5] == "09:33"
+    assert [failure.loop for failure in world.told(f.LoopFailed)] == ["exit"]
 
 
 def test_separate_failures_of_the_exit_loop_do_not_add_up(tmp_path: Path) -> None:

@@ -283,9 +283,8 @@ class Book:
         position = self._position(fact.position)
         assert fact.peak >= position.peak and fact.low <= position.low, "extremes only widen"
         assert fact.trail >= position.trail, "a trail never falls by itself"
-        rose, fell = fact.peak > position.peak, fact.low < position.low
-        if rose != fell:  # of both within one second, nobody knows which came last
-            position.priced(fact.peak if rose else fact.low, fact.at_us)
+        if fact.ltp:
+            position.priced(fact.ltp, fact.at_us)
         position.peak, position.low, position.trail = fact.peak, fact.low, fact.trail
         position.watched_us = fact.at_us
 

@@ -242,6 +242,8 @@ class Watched(Fact, frozen=True):
     peak: int
     low: int
     trail: int
+    ltp: int = 0
+    """The price that was believed last then; 0 in journals that did not keep it."""
 
 
 class BarSeen(Fact, frozen=True):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 _TEMPO = modes.Tempo(waiting=600, holding=250, over=1500)
 """In a terminal: a day of some 40 seconds, slower while there is something to see."""
-_STOPPED = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_STOPPED = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGQUIT") if hasattr(signal, name)]
 _SUSPENDED = getattr(signal, "SIGTSTP", None)
 _GREETING = "Paper trading on a simulated exchange: no account, no network, no real order."
 
@@ -95,6 +95,9 @@ def _signals(screen: Screen) -> Iterator[None]:
         signal.raise_signal(signal.SIGINT)
 
     def suspend(number: int, frame: object) -> None:
+        if screen.drawing:
+            screen.then = lambda: signal.raise_signal(number)
+            return
         screen.suspend()
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)  # goes on from here when it is continued

@@ -84,6 +84,8 @@ class Desk:
         """When the stream of each open position was last heard."""
         self.sampled: dict[str, int] = {}
         """The last interval of `exit.cadence` whose price was looked at (R34), by position."""
+        self.leaving: dict[str, tuple[f.ExitCard, int | None]] = {}
+        """Exits that were decided on, with the time of their price: a restart of the exit loop must not forget one."""
         self._trace: dict[str, deque[tuple[int, int]]] = {}
 
     def now(self) -> int:
@@ -151,7 +153,7 @@ class Desk:
             return
         now = self.now()
         if now // SECOND_US > position.watched_us // SECOND_US:
-            self.record(f.Watched(now, position.key, watch.peak, watch.low, watch.trail))
+            self.record(f.Watched(now, position.key, watch.peak, watch.low, watch.trail, ltp))
 
     def bar_fact(self, position: Position, candle_us: int, close: int, hlcv: int, v3: int, oi: int | None) -> f.BarSeen:
         """The fact of a candle of a position's contract, with the levels it sets for this entry price."""

@@ -89,7 +89,7 @@ class Watcher:
         self._params = desk.params
         last = desk.last_price.get(position.key, position.entry_price)
         self._belief = desk.beliefs.pop(position.key, beliefs.Belief(last))
-        self._leaving: tuple[f.ExitCard, int | None] | None = None
+        self._leaving = desk.leaving.get(position.key)
         self._heard_us = now()
         self._retry_us = 0
         self._pause_us = SECOND_US
@@ -173,7 +173,7 @@ class Watcher:
         desk.saw(position, watch, price, record=not reasons)
         if reasons:
             card = exit_card(watch, reasons, price, tick.at_us, position.bar_us, self._params, tick.bid, tick.ask)
-            self._leaving = (card, tick.at_us)
+            self._leaving = desk.leaving[position.key] = (card, tick.at_us)
         self._loop.decisions += 1
 
     def _leave_without_price(self) -> None:

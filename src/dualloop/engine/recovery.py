@@ -58,6 +58,7 @@ async def _extremes(desk: Desk, feed: Feed, position: Position) -> None:
     if found:
         desk.beliefs[position.key] = belief
         desk.sampled[position.key] = found[-1][0] // cadence_us if cadence_us else 0
+        desk.heard_us[position.key] = found[-1][0]
         desk.saw(position, watch, found[-1][1] if on_bars else belief.price)
 
 

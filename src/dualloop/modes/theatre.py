@@ -16,7 +16,7 @@ from typing import Protocol
 
 from dualloop.book import facts as f
 from dualloop.brokers.paper import PaperBroker
-from dualloop.config import Config
+from dualloop.config import Config, ConfigError
 from dualloop.engine.desk import Desk
 from dualloop.market.calendar import Calendar
 from dualloop.modes.inputs import Market, check_lots
@@ -76,6 +76,8 @@ def demo(
     market = Market.of(config)
     made = market_day(config, market, seed, day or demo_day(seed, market.calendar))
     check_lots(config, made.master)
+    if made.session.at(config.params().exit_start_us) >= made.session.close_us:
+        raise ConfigError("exit.start", f"the session of {made.day} is over by then", "name an earlier time")
     seats = None if audience is None else _Seats(audience)
     with at_work(
         f.Mode.DEMO,

@@ -5,7 +5,7 @@ What is drawn is `show.picture`; here it gets its colours, its size and its hist
 
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self, TextIO
 
@@ -67,6 +67,10 @@ class Screen:
         self._tracks: dict[str, Track] = {}
         self._picture: Text | None = None
         self._live: Live | None = None
+        self.drawing = False
+        """Whether a picture is on its way: the screen must not be taken away in the middle of it."""
+        self.then: Callable[[], None] | None = None
+        """What a signal that came while drawing wants done after it."""
 
     def __enter__(self) -> Self:
         self.resume()
@@ -111,11 +115,18 @@ class Screen:
         self._picture = render(status, width, height, self.tracks(status), ascii_only=self._ascii, note=note)
         if self._live is None:
             return
-        self._write(_HIDE)
+        self.drawing = True
         try:
-            self._live.update(self._picture, refresh=True)
+            self._write(_HIDE)
+            try:
+                self._live.update(self._picture, refresh=True)
+            finally:
+                self._write(_SHOW)
         finally:
-            self._write(_SHOW)
+            self.drawing = False
+        then, self.then = self.then, None
+        if then is not None:
+            then()
 
     def remember(self, status: Status, came: Tracks = _NONE) -> None:
         """Keep the held positions' prices for their charts, and forget what is no longer held."""
