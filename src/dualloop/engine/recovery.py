@@ -57,8 +57,10 @@ async def _extremes(desk: Desk, feed: Feed, position: Position) -> None:
             watch = stops.see(watch, each, desk.params)
     if found:
         desk.beliefs[position.key] = belief
-        desk.sampled[position.key] = found[-1][0] // cadence_us if cadence_us else 0
-        desk.heard_us[position.key] = found[-1][0]
+        # The exit loop runs beside this and may have heard more by now: never back to before that.
+        desk.heard_us[position.key] = max(found[-1][0], desk.heard_us.get(position.key, 0))
+        if cadence_us:
+            desk.sampled[position.key] = max(found[-1][0] // cadence_us, desk.sampled.get(position.key, 0))
         desk.saw(position, watch, found[-1][1] if on_bars else belief.price)
 
 
