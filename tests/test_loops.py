@@ -1,7 +1,7 @@
 """The two loops do not die together, and nothing delays an exit."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,7 @@ from dualloop.ports import (
 )
 from dualloop.strategy.exit import EditRefused
 from seeds_day import SECOND_STORY, STORY, every_second, write_seeds_day
-from worlds import PassingFeed, World, seeds_world
+from worlds import PassingBroker, PassingFeed, World, seeds_world
 
 
 class SlowFeed(PassingFeed):
@@ -194,11 +194,11 @@ def test_an_exit_loop_that_keeps_raising_flattens_and_alarms(tmp_path: Path) -> 
 # -- the order of acts -------------------------------------------------------------------------
 
 
-class SpyingBroker:
+class SpyingBroker(PassingBroker):
     """Passes orders on, and checks at every send that its intent is on disk already."""
 
     def __init__(self, inner: Broker, world: World, faults: Sequence[Exception | None] = ()) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.world = world
         self.faults = list(faults)
         self.sent: list[OrderRequest] = []
@@ -215,15 +215,6 @@ class SpyingBroker:
         if fault is not None:
             raise fault
         return await self.inner.place(order)
-
-    async def cancel(self, order_id: str) -> None:
-        await self.inner.cancel(order_id)
-
-    async def orders(self) -> Sequence[OrderReport]:
-        return await self.inner.orders()
-
-    def reports(self) -> AsyncIterator[OrderReport]:
-        return self.inner.reports()
 
 
 def run_with_faults(tmp_path: Path, faults: Sequence[Exception | None]) -> tuple[World, list[OrderRequest]]:

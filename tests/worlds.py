@@ -1,7 +1,7 @@
 """Helpers of the engine's tests: one day in virtual time, with doors that can be made to misbehave."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from dualloop.journal import Journal
 from dualloop.market.instruments import Contract, Master
 from dualloop.market.quotes import Candle, Chain, Quote
 from dualloop.market.units import SECOND_US, clock, midnight_us
-from dualloop.ports import Broker, Feed, Ticks
+from dualloop.ports import Broker, Change, Feed, Holding, OrderReport, OrderRequest, Ticks
 from dualloop.sim.exchange import Exchange
 from dualloop.sim.loop import VirtualLoop
 from dualloop.strategy.entry import Day
@@ -48,6 +48,38 @@ class PassingFeed:
 
     def ticks(self, contract: Contract) -> Ticks:
         return self.inner.ticks(contract)
+
+
+class PassingBroker:
+    """A broker that passes everything on to another; tests override what misbehaves."""
+
+    def __init__(self, inner: Broker) -> None:
+        self.inner = inner
+
+    @property
+    def at_once(self) -> bool:
+        return self.inner.at_once
+
+    async def place(self, order: OrderRequest) -> str:
+        return await self.inner.place(order)
+
+    async def modify(self, order_id: str, change: Change) -> None:
+        await self.inner.modify(order_id, change)
+
+    async def cancel(self, order_id: str) -> None:
+        await self.inner.cancel(order_id)
+
+    async def positions(self) -> Sequence[Holding]:
+        return await self.inner.positions()
+
+    async def funds(self) -> int:
+        return await self.inner.funds()
+
+    async def orders(self) -> Sequence[OrderReport]:
+        return await self.inner.orders()
+
+    def reports(self) -> AsyncIterator[OrderReport]:
+        return self.inner.reports()
 
 
 class World:

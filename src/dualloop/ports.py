@@ -9,14 +9,14 @@ BrokerError
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from dualloop.market.instruments import Contract, Master
 from dualloop.market.quotes import Candle, Chain, Quote, Tick
-from dualloop.market.reasons import Side
+from dualloop.market.reasons import Product, Reject, Side
 
 
 class BrokerError(Exception):
@@ -24,11 +24,16 @@ class BrokerError(Exception):
 
 
 class Refused(BrokerError):
-    pass
+    """`reject` is the broker's reason as far as its words are known."""
+
+    def __init__(self, text: str, reject: Reject = Reject.OTHER) -> None:
+        super().__init__(text)
+        self.reject = reject
 
 
 class LoggedOut(Refused):
-    pass
+    def __init__(self, text: str) -> None:
+        super().__init__(text, Reject.LOGIN)
 
 
 class Unreachable(BrokerError):
@@ -40,7 +45,11 @@ class Unknown(BrokerError):
 
 
 class OrderRequest(NamedTuple):
-    """An order to fill now: the seeds' "MARKET" (R16). `qty` in units, times in microseconds."""
+    """An order. `qty` in units, prices in paise, times in microseconds.
+
+    Without `limit` it is to be filled now: the seeds' "MARKET", which only the pretenders take (R16, R22). With
+    `trigger` it rests until the last price reaches that, and is a limit order from then on.
+    """
 
     tag: str
     contract: Contract
@@ -50,17 +59,42 @@ class OrderRequest(NamedTuple):
     at_us: int
     seen_us: int | None = None
     """The time of the price that an exit was decided on (see `market.fills.may_fill`)."""
+    limit: int | None = None
+    trigger: int | None = None
+    product: Product = Product.INTRADAY
+
+
+class Change(NamedTuple):
+    """What an order is modified to: all of it, not only what differs. `trigger` None: a plain limit order."""
+
+    qty: int
+    limit: int
+    trigger: int | None = None
+
+
+class Holding(NamedTuple):
+    """The account's net position in one contract, whoever made it: units, negative when short."""
+
+    contract: Contract
+    symbol: str
+    net: int
+    product: Product = Product.INTRADAY
 
 
 class OrderStatus(StrEnum):
     OPEN = "open"
+    """Alive in any way, a status that nobody knows included (B13 of the failure catalogue)."""
     COMPLETE = "complete"
     CANCELLED = "cancelled"
     REJECTED = "rejected"
 
 
 class OrderReport(NamedTuple):
-    """What the broker's book says of one order: cumulative fills (`value` = sum of price x quantity, paise)."""
+    """What the broker's book says of one order: cumulative fills (`value` = sum of price x quantity, paise).
+
+    The account's other orders are there too, with a tag that is not ours or none. `value` is 0 while the broker does
+    not tell the price of a fill yet.
+    """
 
     tag: str
     order_id: str
@@ -71,6 +105,16 @@ class OrderReport(NamedTuple):
     bid: int | None = None
     ask: int | None = None
     note: str = ""
+    contract: Contract | None = None
+    """None: not a contract that this program trades, or the pretenders' own order."""
+    side: Side | None = None
+    qty: int = 0
+    """0: not told."""
+    limit: int | None = None
+    trigger: int | None = None
+    """While it waits for its trigger; None once it has fired."""
+    reject: Reject = Reject.OTHER
+    product: Product = Product.INTRADAY
 
 
 @dataclass(slots=True)
@@ -99,19 +143,54 @@ class PlacedOrder:
         )
 
 
+NO_BOUND = 1 << 62
+"""Funds where nothing is stopped by want of them."""
+
+
+def holdings(orders: Iterable[PlacedOrder]) -> list[Holding]:
+    """What these orders' fills amount to, contract by contract."""
+    found: dict[Contract, Holding] = {}
+    for order in orders:
+        request = order.request
+        filled = order.filled if request.side is Side.BUY else -order.filled
+        before = found.get(request.contract, Holding(request.contract, request.symbol, 0))
+        found[request.contract] = before._replace(net=before.net + filled)
+    return list(found.values())
+
+
 class Broker(Protocol):
-    """Where orders go. Every method may raise `BrokerError`."""
+    """Where orders go. Every method may raise `BrokerError`; a failed read is never an empty answer."""
+
+    @property
+    def at_once(self) -> bool:
+        """True for the pretenders: an order has no price and fills whole at the next one (R22), nobody else is there.
+
+        False for an account at a broker, simulated or real: orders have limits, rest, fill in parts and are modified.
+        """
+        ...
 
     async def place(self, order: OrderRequest) -> str:
         """Send once; the broker's order id. Accepted is not filled."""
+        ...
+
+    async def modify(self, order_id: str, change: Change) -> None:
+        """Ask for a modification of the same order; whether it happened is told by the order book."""
         ...
 
     async def cancel(self, order_id: str) -> None:
         """Ask for a cancel; whether it happened is told by reports."""
         ...
 
+    async def positions(self) -> Sequence[Holding]:
+        """What the account holds now; contracts without a net position may be absent."""
+        ...
+
+    async def funds(self) -> int:
+        """Money free for buying options, paise."""
+        ...
+
     async def orders(self) -> Sequence[OrderReport]:
-        """The day's order book as the broker has it."""
+        """The day's order book as the broker has it, the account's other orders included."""
         ...
 
     def reports(self) -> AsyncIterator[OrderReport]:
@@ -139,7 +218,9 @@ class Feed(Protocol):
         ...
 
     async def quote(self, contract: Contract) -> Quote | None:
-        """The present quote, asked for apart from the stream; None where there is no such second source."""
+        """The present quote, asked for apart from the stream; None where there is no such second source.
+
+        At a broker it has bid, ask and the day's circuits."""
         ...
 
     async def prices_since(self, contract: Contract, after_us: int) -> Sequence[tuple[int, int]]:

@@ -13,10 +13,12 @@ from dualloop.book.orders import Event, State, follow
 from dualloop.book.positions import Order, Position
 from dualloop.market.calendar import CANDLE_DELAY_US
 from dualloop.market.costs import ChargeTable
-from dualloop.market.reasons import Side
+from dualloop.market.instruments import Contract
+from dualloop.market.reasons import Risk, Side
 from dualloop.market.units import day_of
 
 _PAPER = "PAPER_"
+_SEVERITY = {state: number for number, state in enumerate(Risk)}
 
 
 class Book:
@@ -32,6 +34,15 @@ class Book:
         self.ended = False
         self.epoch = 1
         self.halted: str | None = None
+        """Why there are no new entries; None while there may be."""
+        self.risk = Risk.RUNNING
+        self.clean = True
+        """Whether the start before this one ended in good order; True for the first."""
+        self.stopped = False
+        self.unacked: list[f.Alarm] = []
+        """Pages that nobody has acknowledged."""
+        self.rejects: dict[date, int] = {}
+        """Orders of ours that the broker refused or rejected, by day."""
         self.last_us = 0
         self.last_candle_us = 0
         """Start of the last candle decided on."""
@@ -42,6 +53,7 @@ class Book:
         self._by_day: dict[date, list[Order]] = {}
         self._live: dict[str, Order] = {}
         self._open: dict[str, Position] = {}
+        self._oversold: list[str] = []
         self._net: dict[date, dict[str, int]] = {}
         self._charges = charges
         self._lots: dict[date, int] = {}
@@ -61,6 +73,13 @@ class Book:
             f.OrderAbsent: self._absent,
             f.OrderRejected: lambda fact: self._over(fact, Event.REJECT),
             f.OrderCancelled: self._cancelled,
+            f.ChangeIntended: self._change_intended,
+            f.ChangeAnswered: self._change_answered,
+            f.OrderChanged: self._changed,
+            f.CancelIntended: self._cancel_intended,
+            f.SoldOutside: self._sold_outside,
+            f.Acked: self._acked,
+            f.Stopped: self._stopped,
             f.OrderFilled: self._filled,
             f.StopsSet: self._stops_set,
             f.Watched: self._watched,
@@ -91,6 +110,14 @@ class Book:
     def open_positions(self) -> list[Position]:
         """What is held, oldest first."""
         return list(self._open.values())
+
+    def oversold(self) -> list[Position]:
+        """Positions of which more was sold than held: to be covered at once."""
+        return [self.positions[key] for key in self._oversold]
+
+    def held_of(self, contract: Contract) -> int:
+        """Units of a contract that our orders have bought and not sold, over all positions; negative: oversold."""
+        return sum(p.held for p in self.positions.values() if p.contract == contract)
 
     def live_orders(self) -> list[Order]:
         """Orders whose life is not over."""
@@ -138,6 +165,7 @@ class Book:
     def _restarted(self, fact: f.Restarted) -> None:
         assert fact.epoch == self.epoch + 1, "every start has its own epoch"
         self.epoch = fact.epoch
+        self.clean, self.stopped = self.stopped, False
 
     def _day_started(self, fact: f.DayStarted) -> None:
         self.day, self.analysed, self.last_candle_us = fact, None, 0
@@ -171,20 +199,33 @@ class Book:
             seen_us=fact.seen_us,
             resolution=fact.resolution,
             card=fact.card,
+            limit=fact.limit,
+            trigger=fact.trigger,
+            product=fact.product,
+            adopted=fact.adopted,
         )
         if fact.leg is f.Leg.ENTRY:
             assert fact.side is Side.BUY and fact.position == fact.tag, "an entry buys, and names its own position"
         else:
-            position = self._position(fact.position)
-            assert fact.side is Side.SELL and fact.qty <= position.held, "never sell more than is held"
-            assert position.live_exit is None, "one exit order lives at a time"
-            position.exits.append(order)
-            if isinstance(fact.card, f.ExitCard):
-                position.peak, position.low = max(position.peak, fact.card.peak), min(position.low, fact.card.low)
-                if fact.card.ltp:
-                    position.priced(fact.card.ltp, fact.card.price_us)
+            self._of_position(self._position(fact.position), order)
         self.orders[fact.tag] = self._live[fact.tag] = order
         self._by_day.setdefault(day_of(fact.at_us), []).append(order)
+
+    def _of_position(self, position: Position, order: Order) -> None:
+        """An exit, a disaster stop or a cover; what is adopted exists already, however it came about."""
+        card = order.card
+        if order.leg is f.Leg.COVER:
+            assert order.side is Side.BUY and (order.adopted or order.qty <= -position.held), "cover what was oversold"
+            position.covers.append(order)
+            return
+        assert order.side is Side.SELL, "an exit sells"
+        if not order.adopted:
+            assert order.qty <= position.held - position.selling, "never sell more than is held"
+        position.exits.append(order)
+        if isinstance(card, f.ExitCard):
+            position.peak, position.low = max(position.peak, card.peak), min(position.low, card.low)
+            if card.ltp:
+                position.priced(card.ltp, card.price_us)
 
     def _order(self, tag: str) -> Order:
         assert tag in self.orders, "what happens to an order comes after its intent"
@@ -204,7 +245,14 @@ class Book:
         return order
 
     def _over(self, fact: f.OrderRefused | f.OrderNotSent | f.OrderUnknown | f.OrderRejected, event: Event) -> None:
-        self._move(fact.tag, event).why = fact.why
+        order = self._move(fact.tag, event)
+        order.why = fact.why
+        if isinstance(fact, f.OrderRefused | f.OrderRejected):
+            order.reject = fact.reject
+            day = day_of(fact.at_us)
+            self.rejects[day] = self.rejects.get(day, 0) + 1
+        if not isinstance(fact, f.OrderRejected):
+            order.sent_us, order.answered_us = fact.sent_us, fact.at_us
 
     def _absent(self, fact: f.OrderAbsent) -> None:
         self._move(fact.tag, Event.ABSENCE)
@@ -219,6 +267,30 @@ class Book:
         self._move(fact.tag, Event.ACCEPT)
         self._by_id[fact.order_id] = order
         order.order_id = fact.order_id
+        order.sent_us, order.answered_us = fact.sent_us or order.sent_us, fact.at_us
+
+    def _change_intended(self, fact: f.ChangeIntended) -> None:
+        order = self._order(fact.tag)
+        order.changes, order.changed_us, order.last_answer = order.changes + 1, fact.at_us, None
+        if fact.card is not None:
+            assert order.leg in f.LEAVING, "only what sells a position can become its exit"
+            order.card = fact.card
+
+    def _change_answered(self, fact: f.ChangeAnswered) -> None:
+        order = self._order(fact.tag)
+        order.last_answer, order.last_reject = fact.answer, fact.reject
+        if fact.answer is f.Answer.DONE:
+            order.unheeded += 1
+
+    def _changed(self, fact: f.OrderChanged) -> None:
+        order = self._order(fact.tag)
+        assert fact.qty >= order.filled, "an order is not made smaller than what it has filled"
+        order.qty, order.limit, order.trigger, order.unheeded = fact.qty, fact.limit, fact.trigger, 0
+        if not order.over and order.filled == order.qty:
+            self._move(fact.tag, Event.FULL_FILL)
+
+    def _cancel_intended(self, fact: f.CancelIntended) -> None:
+        self._order(fact.tag).cancel_us = fact.at_us
 
     def _filled(self, fact: f.OrderFilled) -> None:
         order = self._order(fact.tag)
@@ -229,15 +301,14 @@ class Book:
         if order.leg is f.Leg.ENTRY:
             self._bought(order, fact)
         else:
-            self._sold(self._position(order.position), fact)
+            self._resettle(self._position(order.position), fact.filled_us)
 
     def _bought(self, order: Order, fact: f.OrderFilled) -> None:
         if order.tag in self.positions:
             held = self.positions[order.tag]
             held.peak, held.low = max(held.peak, held.entry_price), min(held.low, held.entry_price)
             held.priced(held.entry_price, fact.filled_us)
-            self._open = {key: position for key, position in self.positions.items() if position.is_open}
-            self._net.get(day_of(held.closed_us), {}).pop(held.key, None)
+            self._resettle(held, fact.filled_us)
             return
         card = order.card
         assert isinstance(card, f.EntryCard), "an entry carries its entry card"
@@ -256,19 +327,30 @@ class Book:
             last_us=fact.filled_us,
         )
 
-    def _sold(self, position: Position, fact: f.OrderFilled) -> None:
-        assert position.held >= 0, "never sold more than was bought"
-        if not position.is_open:
-            del self._open[position.key]
-            position.closed_us = fact.filled_us
-            self._realise(position)
-            price = position.exit_price
-            assert price is not None, "a closed position has an exit price"
-            position.peak, position.low = max(position.peak, price), min(position.low, price)
-
-    def _realise(self, position: Position) -> None:
+    def _resettle(self, position: Position, at_us: int) -> None:
+        """After anything was bought or sold of a position: whether it is open, closed or oversold now."""
+        was_open, key = position.key in self._open, position.key
+        self._oversold = [each for each in self._oversold if each != key] + ([key] if position.held < 0 else [])
+        if position.is_open:
+            self._net.get(day_of(position.closed_us), {}).pop(key, None)
+            if not was_open:  # in the order of the entries
+                self._open = {k: p for k, p in self.positions.items() if p.is_open}
+            return
+        self._open.pop(key, None)
+        if was_open:
+            position.closed_us = at_us
+        price = position.exit_price
+        assert price is not None, "a closed position has an exit price"
+        position.peak, position.low = max(position.peak, price), min(position.low, price)
         if self._charges is not None:
-            self._net.setdefault(day_of(position.closed_us), {})[position.key] = self.net(position)
+            self._net.setdefault(day_of(position.closed_us), {})[key] = self.net(position)
+
+    def _sold_outside(self, fact: f.SoldOutside) -> None:
+        position = self._position(fact.position)
+        before = position.outside.get(fact.order_id)
+        assert fact.qty > (before.qty if before else 0), "what was sold outside only grows"
+        position.outside[fact.order_id] = fact
+        self._resettle(position, fact.sold_us)
 
     def _stops_set(self, fact: f.StopsSet) -> None:
         position = self._position(fact.position)
@@ -303,13 +385,22 @@ class Book:
         position.vwap_level, position.oi_level = fact.vwap_level, fact.oi_level
 
     def _halted(self, fact: f.Halted) -> None:
-        self.halted = fact.why
+        if _SEVERITY[fact.state] >= _SEVERITY[self.risk]:
+            self.risk, self.halted = fact.state, fact.why
 
     def _resumed(self, fact: f.Resumed) -> None:
-        self.halted = None
+        self.risk, self.halted = Risk.RUNNING, None
 
     def _alarm(self, fact: f.Alarm) -> None:
         self.alarms.append(fact)
+        if fact.page:
+            self.unacked.append(fact)
+
+    def _acked(self, fact: f.Acked) -> None:
+        self.unacked.clear()
+
+    def _stopped(self, fact: f.Stopped) -> None:
+        self.stopped = True
 
 
 def fold(facts: Iterable[f.AnyFact], charges: ChargeTable | None = None) -> Book:

@@ -10,12 +10,28 @@ from enum import StrEnum
 import msgspec
 
 from dualloop.market.instruments import Contract
-from dualloop.market.reasons import Direction, Edit, ExitReason, Side, Verdict, Why
+from dualloop.market.reasons import Direction, Edit, ExitReason, Product, Reject, Risk, Side, Verdict, Why
 
 
 class Leg(StrEnum):
     ENTRY = "entry"
     EXIT = "exit"
+    STOP = "stop"
+    """The disaster stop that rests at the exchange; it is the exit order once we leave."""
+    COVER = "cover"
+    """Buys back what was sold beyond what was held."""
+
+
+LEAVING = (Leg.EXIT, Leg.STOP)
+"""The legs that sell a position."""
+
+
+class Answer(StrEnum):
+    """What came back from a modification or a cancel."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
 
 
 class Mode(StrEnum):
@@ -161,6 +177,12 @@ class OrderIntended(Fact, frozen=True):
     resolution: str
     """What the contract's price stream is: `tick`, `1s`, `65s`, `5m_close`."""
     card: EntryCard | ExitCard
+    limit: int | None = None
+    """None: to be filled at the next price (R22)."""
+    trigger: int | None = None
+    product: Product = Product.INTRADAY
+    adopted: str = ""
+    """Why an order that this journal never intended is taken for ours; empty for one that it did."""
 
 
 class OrderAccepted(Fact, frozen=True):
@@ -168,11 +190,15 @@ class OrderAccepted(Fact, frozen=True):
 
     tag: str
     order_id: str
+    sent_us: int = 0
+    """When it was sent; 0 where that is not known."""
 
 
 class OrderRefused(Fact, frozen=True):
     tag: str
     why: str
+    reject: Reject = Reject.OTHER
+    sent_us: int = 0
 
 
 class OrderNotSent(Fact, frozen=True):
@@ -180,6 +206,7 @@ class OrderNotSent(Fact, frozen=True):
 
     tag: str
     why: str
+    sent_us: int = 0
 
 
 class OrderUnknown(Fact, frozen=True):
@@ -187,6 +214,59 @@ class OrderUnknown(Fact, frozen=True):
 
     tag: str
     why: str
+    sent_us: int = 0
+
+
+class ChangeIntended(Fact, frozen=True):
+    """We are about to modify an order to this. Harmless when repeated: it is the same order."""
+
+    tag: str
+    qty: int
+    limit: int
+    trigger: int | None
+    why: str
+    card: ExitCard | None = None
+    """The decision to leave, when a resting disaster stop becomes the exit by it."""
+
+
+class ChangeAnswered(Fact, frozen=True):
+    """What the broker answered to a modification or a cancel. Whether it happened is in its book."""
+
+    tag: str
+    answer: Answer
+    why: str = ""
+    reject: Reject = Reject.OTHER
+
+
+class OrderChanged(Fact, frozen=True):
+    """The broker's book shows the order with this quantity, limit and trigger."""
+
+    tag: str
+    qty: int
+    limit: int | None
+    trigger: int | None
+
+
+class CancelIntended(Fact, frozen=True):
+    """We are about to ask for a cancel: what is cancelled without this was cancelled by somebody else."""
+
+    tag: str
+    why: str
+
+
+class SoldOutside(Fact, frozen=True):
+    """Sold by somebody else, a person in the broker's app or the broker itself: cumulative for one of its orders."""
+
+    position: str
+    order_id: str
+    """The order that sold it; empty when none can be named."""
+    qty: int
+    value: int
+    """Its turnover, paise; from the last price known when the order's is not."""
+    sold_us: int
+    why: str
+    card: ExitCard
+    """How the position stood when it was noticed."""
 
 
 class OrderAbsent(Fact, frozen=True):
@@ -215,6 +295,7 @@ class OrderCancelled(Fact, frozen=True):
 class OrderRejected(Fact, frozen=True):
     tag: str
     why: str
+    reject: Reject = Reject.OTHER
 
 
 class StopsSet(Fact, frozen=True):
@@ -263,9 +344,10 @@ class BarSeen(Fact, frozen=True):
 
 
 class Halted(Fact, frozen=True):
-    """No new entries until a person resumes (R19). Exits go on."""
+    """No new entries until a person resumes (R19), or worse. Exits go on. A milder state never follows by itself."""
 
     why: str
+    state: Risk = Risk.HALTED
 
 
 class Resumed(Fact, frozen=True):
@@ -277,6 +359,18 @@ class Alarm(Fact, frozen=True):
 
     text: str
     page: bool = True
+
+
+class Acked(Fact, frozen=True):
+    """A person has seen every page so far."""
+
+    by: str
+
+
+class Stopped(Fact, frozen=True):
+    """The program ended in good order; a start without it before is a start after a crash."""
+
+    why: str
 
 
 class LoopFailed(Fact, frozen=True):
@@ -303,12 +397,19 @@ AnyFact = (
     | OrderFilled
     | OrderCancelled
     | OrderRejected
+    | ChangeIntended
+    | ChangeAnswered
+    | OrderChanged
+    | CancelIntended
+    | SoldOutside
     | StopsSet
     | Watched
     | BarSeen
     | Halted
     | Resumed
     | Alarm
+    | Acked
+    | Stopped
     | LoopFailed
 )
 

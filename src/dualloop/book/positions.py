@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
-from dualloop.book.facts import BarSeen, EntryCard, ExitCard, Leg, StopsSet
+from dualloop.book.facts import LEAVING, Answer, BarSeen, EntryCard, ExitCard, Leg, SoldOutside, StopsSet
 from dualloop.book.orders import OVER, State
 from dualloop.market.costs import Leg as CostLeg
 from dualloop.market.instruments import Contract
-from dualloop.market.reasons import ExitReason, Side
+from dualloop.market.reasons import ExitReason, Product, Reject, Side
 from dualloop.market.units import day_of, ratio_half_up
 
 
@@ -41,6 +42,44 @@ class Order:
     ask: int | None = None
     note: str = ""
     why: str = ""
+    reject: Reject = Reject.OTHER
+    """Why it was refused or rejected."""
+    limit: int | None = None
+    """The price at which it rests, as far as it is known; None: none (R22)."""
+    trigger: int | None = None
+    product: Product = Product.INTRADAY
+    adopted: str = ""
+    sent_us: int = 0
+    answered_us: int = 0
+    """When the outcome of sending it was known."""
+    changes: int = 0
+    """Modifications asked for so far."""
+    changed_us: int = 0
+    """When the last one was asked for."""
+    unheeded: int = 0
+    """Modifications in a row that were answered well and changed nothing."""
+    last_answer: Answer | None = None
+    """What came back from the last modification or cancel; None while there is none, or no answer yet."""
+    last_reject: Reject = Reject.OTHER
+    cancel_us: int = 0
+    """When we asked for its cancel last; 0: never."""
+
+    @property
+    def remaining(self) -> int:
+        """Units that it may still fill; 0 once it is over."""
+        return 0 if self.over else self.qty - self.filled
+
+    @property
+    def rests_as_stop(self) -> bool:
+        """Whether it waits at the exchange for its trigger."""
+        return self.trigger is not None and not self.over
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it was sent, or changed, to leave the position."""
+        if not isinstance(self.card, ExitCard) or self.leg not in LEAVING:
+            return False
+        return self.leg is Leg.EXIT or self.card.reasons[0] is not ExitReason.DISASTER_STOP
 
     @property
     def over(self) -> bool:
@@ -52,6 +91,17 @@ class Order:
         return ratio_half_up(self.value, self.filled) if self.filled else 0
 
 
+class Sale(NamedTuple):
+    """One sale of a position, as trades and stories tell it."""
+
+    sold_us: int
+    order_id: str
+    card: ExitCard
+    bid: int | None
+    ask: int | None
+    note: str
+
+
 @dataclass(slots=True)
 class Position:
     """One round trip, from its entry intent on; `key` is that intent's tag."""
@@ -59,6 +109,11 @@ class Position:
     key: str
     entry: Order
     exits: list[Order] = field(default_factory=list)
+    """Everything of ours that sells it: exits, and the disaster stop."""
+    covers: list[Order] = field(default_factory=list)
+    """What buys back an oversold quantity."""
+    outside: dict[str, SoldOutside] = field(default_factory=dict)
+    """What somebody else sold of it, by their order id."""
     initial: int = 0
     trail: int = 0
     trail_bp: int = 0
@@ -100,12 +155,21 @@ class Position:
 
     @property
     def sold(self) -> int:
-        return sum(order.filled for order in self.exits)
+        """Units sold, by us or by somebody else."""
+        return sum(order.filled for order in self.exits) + sum(each.qty for each in self.outside.values())
+
+    @property
+    def covered(self) -> int:
+        return sum(order.filled for order in self.covers)
+
+    @property
+    def cover_value(self) -> int:
+        return sum(order.value for order in self.covers)
 
     @property
     def held(self) -> int:
-        """Units bought and not yet sold."""
-        return self.entry.filled - self.sold
+        """Units bought and not yet sold; negative when more was sold than held, which must be covered."""
+        return self.entry.filled - self.sold + self.covered
 
     @property
     def is_open(self) -> bool:
@@ -116,9 +180,24 @@ class Position:
         return Status.OPEN if self.is_open else Status.CLOSED
 
     @property
+    def live_exits(self) -> list[Order]:
+        """Everything of ours that may still sell it, the disaster stop included, oldest first."""
+        return [order for order in self.exits if not order.over]
+
+    @property
     def live_exit(self) -> Order | None:
-        """The exit order whose life is not over."""
+        """The oldest of them."""
         return next((order for order in self.exits if not order.over), None)
+
+    @property
+    def selling(self) -> int:
+        """Units that our live orders may still sell (I2: never more than is held)."""
+        return sum(order.remaining for order in self.exits)
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether an exit has been sent; a disaster stop that only rests is none."""
+        return any(order.leaves for order in self.exits)
 
     @property
     def entry_price(self) -> int:
@@ -126,7 +205,7 @@ class Position:
 
     @property
     def exit_value(self) -> int:
-        return sum(order.value for order in self.exits)
+        return sum(order.value for order in self.exits) + sum(each.value for each in self.outside.values())
 
     @property
     def exit_price(self) -> int | None:
@@ -134,10 +213,21 @@ class Position:
         return ratio_half_up(self.exit_value, self.sold) if self.sold else None
 
     @property
+    def last_sale(self) -> Sale | None:
+        """What sold last, an order of ours or somebody else's; None before the first sale."""
+        ours = [
+            Sale(o.filled_us, o.order_id or o.tag, o.card, o.bid, o.ask, o.note)
+            for o in self.exits
+            if o.filled and isinstance(o.card, ExitCard)
+        ]
+        theirs = [Sale(each.sold_us, each.order_id, each.card, None, None, each.why) for each in self.outside.values()]
+        return max(ours + theirs, key=lambda sale: sale.sold_us, default=None)
+
+    @property
     def exit_card(self) -> ExitCard | None:
-        """The decision of the exit order that sold last."""
-        card = next((o.card for o in reversed(self.exits) if o.filled), None)
-        return card if isinstance(card, ExitCard) else None
+        """The decision of what sold last, or how the position stood when somebody else did."""
+        sale = self.last_sale
+        return None if sale is None else sale.card
 
     @property
     def exit_reason(self) -> ExitReason | None:
@@ -148,9 +238,10 @@ class Position:
     def gross(self) -> int:
         """Realised gross P&L in paise of what was sold: exact for a closed position."""
         assert not self.is_open, "gross is asked of a closed position"
-        return self.exit_value - self.entry.value
+        return self.exit_value - self.entry.value - self.cover_value
 
     def cost_legs(self) -> list[CostLeg]:
-        """The executed orders, for charges."""
-        filled = [order for order in (self.entry, *self.exits) if order.filled]
-        return [CostLeg(order.side, order.value, day_of(order.filled_us)) for order in filled]
+        """The executed orders, for charges; what somebody else sold of it is charged as well."""
+        filled = [order for order in (self.entry, *self.exits, *self.covers) if order.filled]
+        legs = [CostLeg(order.side, order.value, day_of(order.filled_us)) for order in filled]
+        return legs + [CostLeg(Side.SELL, each.value, day_of(each.sold_us)) for each in self.outside.values()]

@@ -85,13 +85,12 @@ class Trade(NamedTuple):
 def trade_of(position: Position, charges: ChargeTable, *, mode: str, lot: int, config_hash: str) -> Trade:
     """The trade of a closed position."""
     assert not position.is_open and position.exit_price is not None, "a trade is a closed position"
-    entry, last, card = position.entry, position.exits[-1], position.exit_card
-    assert card is not None, "every exit carries its card"
+    entry, sale, card = position.entry, position.last_sale, position.exit_card
+    assert sale is not None and card is not None, "a closed position was sold"
     entry_card, qty = position.card, entry.filled
-    sold = next(order for order in reversed(position.exits) if order.filled)
     return Trade(
         order_id=entry.order_id or entry.tag,
-        exit_order_id=sold.order_id or last.tag,
+        exit_order_id=sale.order_id,
         mode=mode,
         symbol=entry.symbol,
         contract=entry.contract,
@@ -114,12 +113,12 @@ def trade_of(position: Position, charges: ChargeTable, *, mode: str, lot: int, c
         resolution=entry.resolution,
         entry_bid=entry.bid,
         entry_ask=entry.ask,
-        exit_bid=sold.bid,
-        exit_ask=sold.ask,
+        exit_bid=sale.bid,
+        exit_ask=sale.ask,
         gross=position.gross,
         charges=charges.of(position.cost_legs()),
         config_hash=config_hash,
-        notes=sold.note,
+        notes=sale.note,
     )
 
 

@@ -10,10 +10,13 @@ from datetime import date
 from dualloop.book.facts import Leg, Mode
 
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LEGS = {Leg.ENTRY: "E", Leg.EXIT: "X", Leg.STOP: "S", Leg.COVER: "C"}
+LAST_RESORT = 9
+"""The attempt number of an exit that was sent although the journal was dead (design §6)."""
 _MODES = {Mode.REPLAY: "R", Mode.DEMO: "D", Mode.PAPER: "P", Mode.LIVE: "L"}
 _DAY_ZERO = date(2020, 1, 1)
 PREFIX = "D"
-_FORM = re.compile(f"{PREFIX}[{''.join(_MODES.values())}][{_DIGITS}]{{9}}[EX][1-9][{_DIGITS}]")
+_FORM = re.compile(f"{PREFIX}[{''.join(_MODES.values())}][{_DIGITS}]{{9}}[{''.join(_LEGS.values())}][1-9][{_DIGITS}]")
 
 
 def make(mode: Mode, day: date, epoch: int, number: int, leg: Leg, attempt: int) -> str:
@@ -26,7 +29,7 @@ def make(mode: Mode, day: date, epoch: int, number: int, leg: Leg, attempt: int)
         + _base32((day - _DAY_ZERO).days, 3)
         + _base32(epoch, 2)
         + _base32(number, 4)
-        + ("E" if leg is Leg.ENTRY else "X")
+        + _LEGS[leg]
         + str(attempt)
     )
     return stem + _check(stem)
@@ -35,6 +38,11 @@ def make(mode: Mode, day: date, epoch: int, number: int, leg: Leg, attempt: int)
 def is_ours(tag: str) -> bool:
     """Whether a tag found in a broker's book has the form and check character of ours."""
     return _FORM.fullmatch(tag) is not None and _check(tag[:-1]) == tag[-1]
+
+
+def leg_of(tag: str) -> Leg:
+    """The leg that a tag of ours names."""
+    return next(leg for leg, letter in _LEGS.items() if letter == tag[11])
 
 
 def _base32(value: int, width: int) -> str:

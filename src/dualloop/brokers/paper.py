@@ -12,7 +12,21 @@ from datetime import date
 from dualloop.market.fills import FillRule, fill_price, may_fill
 from dualloop.market.instruments import Contract, Master
 from dualloop.market.quotes import Tick
-from dualloop.ports import Feed, OrderReport, OrderRequest, OrderStatus, PlacedOrder, Refused, Reports, Ticks
+from dualloop.market.reasons import Reject
+from dualloop.ports import (
+    NO_BOUND,
+    Change,
+    Feed,
+    Holding,
+    OrderReport,
+    OrderRequest,
+    OrderStatus,
+    PlacedOrder,
+    Refused,
+    Reports,
+    Ticks,
+    holdings,
+)
 
 _REOPEN_S = 1.0
 
@@ -27,6 +41,8 @@ class PaperBroker:
     `newest` tells the last price that the feed had for a contract before it was listened to: in virtual time an
     order and the price that fills it can have the same instant, and a restart goes on within an instant.
     """
+
+    at_once = True
 
     def __init__(
         self,
@@ -59,13 +75,24 @@ class PaperBroker:
             raise Refused(f"quantity {order.qty} is not whole lots of {listed.lot} up to {listed.freeze}")
         return self._accept(order).order_id
 
+    async def modify(self, order_id: str, change: Change) -> None:
+        """`Refused`: an order that fills at the next price has none of its own."""
+        raise Refused(f"order {order_id} has no price to modify", Reject.GONE)
+
     async def cancel(self, order_id: str) -> None:
         """Cancel an open order; `Refused` when it is not open."""
         order = self._orders.get(order_id)
         if order is None or order.status is not OrderStatus.OPEN:
-            raise Refused(f"order {order_id} is not open")
+            raise Refused(f"order {order_id} is not open", Reject.GONE)
         order.status, order.at_us = OrderStatus.CANCELLED, self._now()
         self._reports.put(order.report())
+
+    async def positions(self) -> Sequence[Holding]:
+        return holdings(self._orders.values())
+
+    async def funds(self) -> int:
+        """All the money there is: paper trading is not stopped by want of it."""
+        return NO_BOUND
 
     async def orders(self) -> Sequence[OrderReport]:
         return [order.report() for order in self._orders.values()]

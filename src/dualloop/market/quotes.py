@@ -37,6 +37,10 @@ class Quote(NamedTuple):
     exchange_us: int
     bid: int | None = None
     ask: int | None = None
+    low_limit: int | None = None
+    """The day's lower circuit; an order below it is refused."""
+    high_limit: int | None = None
+    """The day's upper circuit."""
 
 
 Chain = Mapping[Contract, Quote]

@@ -60,6 +60,10 @@ class ExitReason(StrEnum):
     EXTERNAL = "external"
     LOOP_FAILURE = "loop_failure"
     """The exit loop kept raising: the position was flattened without it."""
+    DISASTER_STOP = "disaster_stop"
+    """The stop that rests at the exchange fired by itself."""
+    KILL = "kill"
+    """A person's kill switch, or a risk trigger, flattened everything."""
 
 
 STOPS = (ExitReason.INITIAL_SL, ExitReason.TRAILING_STOP, ExitReason.VWAP_STOP, ExitReason.OI_STOP)
@@ -73,3 +77,48 @@ class Edit(StrEnum):
     WIDEN_INITIAL = "widen_initial"
     WIDEN_TRAIL = "widen_trail"
     BREAKEVEN = "breakeven"
+
+
+class Product(StrEnum):
+    """Under which product an order or a holding stands at the broker (R27)."""
+
+    INTRADAY = "intraday"
+    CARRY = "carry"
+
+
+class Reject(StrEnum):
+    """Why a broker said no, as far as its words are known: what the exit ladder does next hangs on it."""
+
+    PRICE_BAND = "price_band"
+    """Outside the limit price protection or the day's circuit."""
+    TICK = "tick"
+    FREEZE = "freeze"
+    PRODUCT = "product"
+    HOLDINGS = "holdings"
+    """More is sold than the broker believes to be held."""
+    MARGIN = "margin"
+    PROTECTION = "protection"
+    """A bare market order."""
+    RATE = "rate"
+    LOGIN = "login"
+    ADDRESS = "address"
+    """The machine's address is not the registered one."""
+    CLOSED = "closed"
+    """The market is closed or halted."""
+    GONE = "gone"
+    """The order to modify or cancel is over already: read what became of it."""
+    MODIFICATIONS = "modifications"
+    """The order was modified too often."""
+    OTHER = "other"
+
+
+class Risk(StrEnum):
+    """What may be done at all, from least to most severe. None of them stops an exit (R19)."""
+
+    RUNNING = "running"
+    HALTED = "halted"
+    """No new entries until a person resumes."""
+    MONITOR_ONLY = "monitor_only"
+    """Our record and the broker's do not agree: watch and leave, nothing else, until they do."""
+    FLATTEN = "flatten"
+    """Leave everything now, then nothing more."""

@@ -65,7 +65,7 @@ def order(facts: Sequence[AnyFact], position: Position) -> dict[str, Any]:
             "filled_at": _time(each.filled_us or None),
             "note": each.note or each.why or None,
         }
-        for each in (position.entry, *position.exits)
+        for each in (position.entry, *position.exits, *position.covers)
     ]
     return {**position_dict(position), "orders": orders}
 

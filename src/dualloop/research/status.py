@@ -251,7 +251,7 @@ class Follower:
             ExitReason.TRAILING_STOP: trail_arms_at(position.entry_price, params),
             ExitReason.OI_STOP: oi_limit(position.card.oi, params),
         }
-        last = position.exits[-1].card if position.exits else None
+        last = next((order.card for order in reversed(position.exits) if order.leaves), None)
         delay_us = params.candle_us
         return Holding(
             key=position.key,
@@ -274,7 +274,7 @@ class Follower:
     def _if_sold(self, position: Position, ltp: int, today: date) -> Money:
         """What it comes to if the rest is sold at this price."""
         rest = position.held * ltp
-        gross = position.exit_value + rest - position.entry.value
+        gross = position.exit_value + rest - position.entry.value - position.cover_value
         if self._charges is None:
             return Money(gross, None, None)
         charges = self._charges.of([*position.cost_legs(), CostLeg(Side.SELL, rest, today)]).total
@@ -287,12 +287,11 @@ class Follower:
         return Money(position.gross, charges, position.gross - charges)
 
     def _closed(self, position: Position) -> Closed:
-        price = position.exit_price
-        assert price is not None, "a closed position has an exit price"
-        sold = next(order for order in reversed(position.exits) if order.filled)
+        price, sale = position.exit_price, position.last_sale
+        assert price is not None and sale is not None, "a closed position was sold"
         return Closed(
             order_id=position.entry.order_id or position.entry.tag,
-            exit_order_id=sold.order_id or sold.tag,
+            exit_order_id=sale.order_id,
             symbol=position.entry.symbol,
             contract=position.contract,
             qty=position.entry.filled,
@@ -329,7 +328,7 @@ def _state(book: Book, now_us: int, today: date, params: Params) -> State:
     if book.day.day in book.days_ended:
         return State.CLOSED
     if held:
-        return State.LEAVING if any(position.exits for position in held) else State.HOLDING
+        return State.LEAVING if any(position.is_leaving for position in held) else State.HOLDING
     if any(order.leg is f.Leg.ENTRY for order in book.live_orders()):
         return State.ENTERING
     if book.entries_on(today) >= params.trades_per_day or _window_is_over(book, now_us, today, params):

@@ -190,11 +190,12 @@ def _result(position: Position, name: str, charges: ChargeTable | None, params: 
         return
     gross = position.gross
     yield beat(f"{_money([position], charges).capitalize()}.")
-    sold = next(order for order in reversed(position.exits) if order.filled)
-    if position.entry.ask and sold.bid:
-        touch = (sold.bid - position.entry.ask) * position.entry.filled
+    sale = position.last_sale
+    assert sale is not None, "a closed position was sold"
+    if position.entry.ask and sale.bid:
+        touch = (sale.bid - position.entry.ask) * position.entry.filled
         yield beat(f"At the touch, ask in and bid out, gross {signed(touch)}: {_than(touch - gross)}.")
-    if sold.resolution == "5m_close":
+    if position.entry.resolution == "5m_close":
         return
     check = five_minute_check(position, params)
     if check is None:

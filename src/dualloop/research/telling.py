@@ -78,6 +78,15 @@ class Teller:
                 return Told(fact.at_us, Kind.ORDER, self._filled(book.orders[fact.tag], book), fact.tag)
             case f.Resumed():
                 return _told(fact, Kind.DAY, f"resumed by {fact.by}")
+            case f.Acked():
+                return _told(fact, Kind.DAY, f"pages acknowledged by {fact.by}")
+            case f.Stopped():
+                return _told(fact, Kind.DAY, f"stopped: {fact.why}")
+            case f.SoldOutside():
+                option, price = _option(book.positions[fact.position].entry), ratio_half_up(fact.value, fact.qty)
+                return _told(fact, Kind.TROUBLE, f"{fact.qty} {option} sold at {rupees(price)} by others: {fact.why}")
+            case f.OrderChanged():
+                return None
             case f.Alarm() | f.Halted() | f.LoopFailed():
                 return _told(fact, Kind.TROUBLE, _trouble(fact))
             case f.RunStarted() | f.Restarted() | f.DayStarted() | f.Analysed() | f.DayEnded() | f.RunEnded():
@@ -259,6 +268,12 @@ def _order_trouble(fact: f.AnyFact, order: Order) -> str:
             return f"{side} is not in the broker's book after {fact.reads} reads"
         case f.OrderRejected():
             return f"{side} rejected: {fact.why}"
+        case f.ChangeIntended():
+            return f"{side} re-priced to {rupees(fact.limit)}: {fact.why}"
+        case f.ChangeAnswered():
+            return "" if fact.answer is f.Answer.DONE else f"{side}, its change {fact.answer.value}: {fact.why}"
+        case f.CancelIntended():
+            return f"{side} to be cancelled: {fact.why}"
         case _:
             return f"{side} cancelled, {order.filled} of {order.qty} filled"
 

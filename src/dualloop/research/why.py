@@ -95,15 +95,16 @@ def of_order(facts: Sequence[f.AnyFact], book: Book, order: Order, params: Param
     entry = _entry(facts, book, book.orders[order.position])
     if position is None:
         return Why(entry, None, None)
-    sale = order if order.leg is f.Leg.EXIT else _sale(position)
+    sale = order if order.leg in f.LEAVING else _sale(position)
     leaving = None if sale is None else _leaving(facts, position, sale, params)
     return Why(entry, leaving, held(position, book.last_us, params) if position.is_open else None)
 
 
 def _sale(position: Position) -> Order | None:
-    """The exit order that sold last, else the last that was tried."""
+    """The exit order that sold last, else the last that was tried; a disaster stop that only rested is none."""
     filled = [order for order in position.exits if order.filled]
-    return next(reversed(filled or position.exits), None)
+    tried = [order for order in position.exits if order.leaves]
+    return next(reversed(filled or tried), None)
 
 
 def _accepted_us(facts: Sequence[f.AnyFact], tag: str) -> int | None:

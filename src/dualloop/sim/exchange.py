@@ -17,9 +17,22 @@ from dualloop.market.calendar import BAR_PRICE_DELAY_US
 from dualloop.market.fills import FillRule, fill_price, may_fill
 from dualloop.market.instruments import Contract, Master
 from dualloop.market.quotes import Candle, Chain, Quote, Tick
-from dualloop.market.reasons import Side
+from dualloop.market.reasons import Reject, Side
 from dualloop.market.units import MINUTE_US, SECOND_US
-from dualloop.ports import BARS, OrderReport, OrderRequest, OrderStatus, PlacedOrder, Refused, Reports, Ticks
+from dualloop.ports import (
+    BARS,
+    NO_BOUND,
+    Change,
+    Holding,
+    OrderReport,
+    OrderRequest,
+    OrderStatus,
+    PlacedOrder,
+    Refused,
+    Reports,
+    Ticks,
+    holdings,
+)
 from dualloop.sim.loop import VirtualLoop
 
 NO_PRICE = "no_price_at_exit"
@@ -38,6 +51,8 @@ class Series(NamedTuple):
 
 class Exchange:
     """One day. `first_number` continues the paper numbering of the journal (R21)."""
+
+    at_once = True
 
     def __init__(self, data: DayData, loop: VirtualLoop, rule: FillRule, first_number: int = 1) -> None:
         assert data.master is not None, "a day without a listed option has no exchange"
@@ -110,13 +125,23 @@ class Exchange:
             raise Refused(f"quantity {order.qty} exceeds the freeze quantity {listed.freeze}")
         return self._accept(order).order_id
 
+    async def modify(self, order_id: str, change: Change) -> None:
+        """`Refused`: an order that fills at the next price has none of its own."""
+        raise Refused(f"order {order_id} has no price to modify", Reject.GONE)
+
     async def cancel(self, order_id: str) -> None:
         order = self._orders.get(order_id)
         if order is None or order.status is not OrderStatus.OPEN:
-            raise Refused(f"order {order_id} is not open")
+            raise Refused(f"order {order_id} is not open", Reject.GONE)
         order.status, order.at_us = OrderStatus.CANCELLED, self._loop.now_us()
         self._resting.remove(order)
         self._reports.put(order.report())
+
+    async def positions(self) -> Sequence[Holding]:
+        return holdings(self._orders.values())
+
+    async def funds(self) -> int:
+        return NO_BOUND
 
     async def orders(self) -> Sequence[OrderReport]:
         return [order.report() for order in self._orders.values()]
