@@ -186,5 +186,5 @@ def test_a_lost_day_enters_no_more() -> None:
 def test_nobody_else_makes_an_approved_entry() -> None:
     """`Desk.enter` takes nothing but an `Approved`, and only `limits.check` makes one."""
     with pytest.raises(AssertionError):
-        Approved(SIGNAL, 75, object())
+        Approved(SIGNAL, 75, None, object())
     assert gate.check is check

@@ -13,6 +13,7 @@ from dualloop.book.orders import Event, State, follow
 from dualloop.book.positions import Order, Position
 from dualloop.market.calendar import CANDLE_DELAY_US
 from dualloop.market.costs import ChargeTable
+from dualloop.market.costs import Leg as CostLeg
 from dualloop.market.instruments import Contract
 from dualloop.market.reasons import Risk, Side
 from dualloop.market.units import day_of
@@ -39,6 +40,8 @@ class Book:
         self.clean = True
         """Whether the start before this one ended in good order; True for the first."""
         self.stopped = False
+        self.started_us = 0
+        """When the process began last on this journal; 0 in its first start."""
         self.unacked: list[f.Alarm] = []
         """Pages that nobody has acknowledged."""
         self.rejects: dict[date, int] = {}
@@ -139,6 +142,10 @@ class Book:
         assert self._charges is not None, "net P&L needs a charge table"
         return position.gross - self._charges.of(position.cost_legs()).total
 
+    def charges_of_buying(self, turnover: int, day: date) -> int:
+        """Charges in paise of buying for that much; 0 without a charge table."""
+        return 0 if self._charges is None else self._charges.of([CostLeg(Side.BUY, turnover, day)]).total
+
     def next_paper_number(self, day: date) -> int:
         """The next NNN of `PAPER_YYYYMMDD_NNN`: one more than the highest ever used that day (R21)."""
         stem = f"{_PAPER}{day:%Y%m%d}_"
@@ -166,6 +173,7 @@ class Book:
         assert fact.epoch == self.epoch + 1, "every start has its own epoch"
         self.epoch = fact.epoch
         self.clean, self.stopped = self.stopped, False
+        self.started_us = fact.at_us
 
     def _day_started(self, fact: f.DayStarted) -> None:
         self.day, self.analysed, self.last_candle_us = fact, None, 0
@@ -222,6 +230,7 @@ class Book:
         if not order.adopted:
             assert order.qty <= position.held - position.selling, "never sell more than is held"
         position.exits.append(order)
+        order.leaving_us = order.intended_us if order.leg is f.Leg.EXIT else 0
         if isinstance(card, f.ExitCard):
             position.peak, position.low = max(position.peak, card.peak), min(position.low, card.low)
             if card.ltp:
@@ -255,7 +264,7 @@ class Book:
             order.sent_us, order.answered_us = fact.sent_us, fact.at_us
 
     def _absent(self, fact: f.OrderAbsent) -> None:
-        self._move(fact.tag, Event.ABSENCE)
+        self._move(fact.tag, Event.ABSENCE).was_absent = True
 
     def _cancelled(self, fact: f.OrderCancelled) -> None:
         self._move(fact.tag, Event.CANCEL)
@@ -274,7 +283,7 @@ class Book:
         order.changes, order.changed_us, order.last_answer = order.changes + 1, fact.at_us, None
         if fact.card is not None:
             assert order.leg in f.LEAVING, "only what sells a position can become its exit"
-            order.card = fact.card
+            order.card, order.leaving_us = fact.card, order.leaving_us or fact.at_us
 
     def _change_answered(self, fact: f.ChangeAnswered) -> None:
         order = self._order(fact.tag)

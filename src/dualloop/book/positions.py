@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from dualloop.book.facts import LEAVING, Answer, BarSeen, EntryCard, ExitCard, Leg, SoldOutside, StopsSet
+from dualloop.book.facts import Answer, BarSeen, EntryCard, ExitCard, Leg, SoldOutside, StopsSet
 from dualloop.book.orders import OVER, State
 from dualloop.market.costs import Leg as CostLeg
 from dualloop.market.instruments import Contract
@@ -63,6 +63,10 @@ class Order:
     last_reject: Reject = Reject.OTHER
     cancel_us: int = 0
     """When we asked for its cancel last; 0: never."""
+    leaving_us: int = 0
+    """Since when it is there to leave the position; 0: it is not."""
+    was_absent: bool = False
+    """Given up as absent once: whatever of it still lives is not wanted."""
 
     @property
     def remaining(self) -> int:
@@ -77,9 +81,7 @@ class Order:
     @property
     def leaves(self) -> bool:
         """Whether it was sent, or changed, to leave the position."""
-        if not isinstance(self.card, ExitCard) or self.leg not in LEAVING:
-            return False
-        return self.leg is Leg.EXIT or self.card.reasons[0] is not ExitReason.DISASTER_STOP
+        return self.leaving_us > 0
 
     @property
     def over(self) -> bool:
@@ -193,6 +195,11 @@ class Position:
     def selling(self) -> int:
         """Units that our live orders may still sell (I2: never more than is held)."""
         return sum(order.remaining for order in self.exits)
+
+    @property
+    def leaving_us(self) -> int:
+        """Since when it is being left; 0: it is not."""
+        return min((order.leaving_us for order in self.exits if order.leaves), default=0)
 
     @property
     def is_leaving(self) -> bool:

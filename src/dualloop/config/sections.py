@@ -78,9 +78,11 @@ class Backtest(Section, frozen=True):
 
 
 class Broker(Section, frozen=True):
-    name: Literal["kite", "angel"] = "kite"
+    name: Literal["kite", "angel", "plain"] = "kite"
+    """`plain` is our own exchange alone: `dualloop exchange --speaks plain`."""
     kite: Annotated[dict[str, str], TABLE] = msgspec.field(default_factory=dict)
     angel: Annotated[dict[str, str], TABLE] = msgspec.field(default_factory=dict)
+    plain: Annotated[dict[str, str], TABLE] = msgspec.field(default_factory=dict)
 
 
 class Notify(Section, frozen=True):
@@ -141,6 +143,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             open_positions=limits.open_positions,
             orders_per_day=limits.orders_per_day,
             daily_loss=hundredths(limits.daily_loss),
+            disaster_stop=bool(leave.disaster_stop),
             oi_max_age_us=strategy.oi_max_age * SECOND_US,
         )
 
@@ -154,7 +157,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def charge_broker(self) -> str:
         """Whose brokerage applies: a name of `charges.csv`."""
-        return {"kite": "zerodha", "angel": "angelone"}[self.broker.name]
+        return {"kite": "zerodha", "angel": "angelone", "plain": "zerodha"}[self.broker.name]
 
     def tables_folder(self) -> Path | None:
         """The folder of the user's own dated tables; None when only the shipped ones are used."""

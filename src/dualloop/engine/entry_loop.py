@@ -154,7 +154,7 @@ class EntryLoop:
 
     async def _act(self, row: Row, signal: Signal | None, bars: list[f.BarSeen]) -> None:
         desk = self._desk
-        verdict = None if signal is None else limits.check(signal, desk.book, desk.master, desk.params, desk.day)
+        verdict = None if signal is None else await self._verdict(signal)
         if isinstance(verdict, limits.Refused):
             row = row._replace(verdict=Verdict.REFUSED, reason=verdict.why)
         facts: list[f.AnyFact] = [f.Decided(at_us=self._now(), **row._asdict())]
@@ -167,6 +167,18 @@ class EntryLoop:
             await desk.settle_entry(order, stream.patience_us)
         else:
             desk.record_candle(bars, facts)
+
+    async def _verdict(self, signal: Signal) -> limits.Approved | limits.Refused:
+        """Hold the signal against the limits; at a broker, price it from the present quote too (R28)."""
+        desk, broker = self._desk, self._desk.wire.broker
+        verdict = limits.check(signal, desk.book, desk.master, desk.params, desk.day, barred=desk.barred)
+        if isinstance(verdict, limits.Refused) or broker.at_once:
+            return verdict
+        quote = await self._read(lambda: self._feed.quote(signal.contract), None)
+        funds = await self._read(broker.funds, 0)
+        turnover = 0 if quote is None else (quote.ask or 0) * verdict.qty
+        charges, tick = desk.book.charges_of_buying(turnover, desk.day), desk.master[signal.contract].tick
+        return limits.price(verdict, quote, self._now(), funds, charges, tick)
 
     def _close_us(self, stream: Ticks) -> int | None:
         """On bars an entry fills at its signal's own close (R26 `close`); on ticks at the first price from now on."""

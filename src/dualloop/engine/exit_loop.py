@@ -10,9 +10,9 @@ from collections.abc import Callable
 from functools import partial
 
 from dualloop.book import facts as f
-from dualloop.book.orders import State
-from dualloop.book.positions import Position
-from dualloop.engine.desk import Desk, is_stray
+from dualloop.book.positions import Order, Position
+from dualloop.engine.desk import Desk
+from dualloop.engine.wire import is_stray
 from dualloop.market.calendar import Session
 from dualloop.market.quotes import Tick
 from dualloop.market.reasons import ExitReason
@@ -24,6 +24,7 @@ from dualloop.strategy.params import Params
 
 _QUOTE_TIMEOUT_S = 1.0
 _LONGEST_PAUSE_US = 30 * SECOND_US
+_BLIND_US, _PAGE_BLIND_US = 10 * SECOND_US, 30 * SECOND_US
 
 
 class ExitLoop:
@@ -92,6 +93,7 @@ class Watcher:
         self._leaving = desk.leaving.get(position.key)
         self._heard_us = now()
         self._retry_us = 0
+        self._told_silence = 0
         self._pause_us = SECOND_US
         """Between rounds of a failing exit, doubling: nothing stops an exit, but nothing floods the broker either."""
         self._asking: asyncio.Task[None] | None = None
@@ -102,6 +104,8 @@ class Watcher:
         late = self._position.opened_us >= self._exit_us or self._loop.leave_first
         if late and self._now() >= self._exit_us and self._stream.stale_after_us is not None:
             self._leave_without_price()  # a late fill or a restart after `exit.start`: leaving is the first act (R15)
+        if self._desk.real:
+            self._ask_quote()  # the day's circuit comes with it
         try:
             while self._position.is_open:
                 await self._act()
@@ -116,13 +120,17 @@ class Watcher:
         """Do what prices and clock have decided. Only here does the watcher wait for the desk."""
         self._keep_time()
         self._take_over()
-        live = self._position.live_exit
-        if live is not None and live.state is State.UNKNOWN:
-            await self._desk.look_up(live)
-        if self._leaving is not None and live is None and self._now() >= self._retry_us:
-            await self._desk.leave(self._position, *self._leaving)
+        if self._leaving is None:
+            return
+        position, desk = self._position, self._desk
+        stop_rests = any(order.leg is f.Leg.STOP and not order.leaves for order in position.live_exits)
+        if (stop_rests or position.selling < position.held) and self._now() >= self._retry_us:
+            await desk.leave(position, *self._leaving)
+            # What was accepted is re-priced from here on; only what fails is tried at a growing pace.
+            self._pause_us = SECOND_US if position.live_exits else min(2 * self._pause_us, _LONGEST_PAUSE_US)
             self._retry_us = self._now() + self._pause_us
-            self._pause_us = min(2 * self._pause_us, _LONGEST_PAUSE_US)
+        elif position.live_exits:
+            await desk.press(position)
 
     async def _next(self) -> Tick | None:
         """The next price, or None at the next moment at which silence itself means something."""
@@ -142,6 +150,8 @@ class Watcher:
         self._heard_us = self._desk.heard_us[self._position.key] = tick.at_us
         if tick.at_us <= self._position.opened_us or not self._in_cadence(tick.at_us):
             return
+        if self._is_impossible(tick.ltp):
+            return
         if self._stream.stale_after_us is None:
             self._decide(tick, tick.ltp)
             return
@@ -150,6 +160,13 @@ class Watcher:
             self._decide(tick, price)
         if self._belief.held_back and self._asking is None:
             self._ask_quote()
+
+    def _is_impossible(self, ltp: int) -> bool:
+        """Whether a price lies outside the day's circuit, where that is known (R25)."""
+        known = self._desk.exits.touch(self._position.contract)
+        if known is None or known.low_limit is None or known.high_limit is None:
+            return False
+        return not known.low_limit <= ltp <= known.high_limit
 
     def _in_cadence(self, at_us: int) -> bool:
         """Whether this price is seen at all (R34): of each interval only the first is."""
@@ -183,11 +200,18 @@ class Watcher:
         self._leaving = (exit_card(watch, reasons, 0, self._now(), self._position.bar_us, self._params), None)
 
     def _take_over(self) -> None:
-        """An exit once sent is never dropped: whoever sent it, if it failed, it goes on from here (R18)."""
-        if self._leaving is None and self._position.exits and self._position.live_exit is None:
-            card = self._position.exits[-1].card
+        """An exit once decided on is never dropped: whoever began it, it goes on from here (R18)."""
+        position, desk = self._position, self._desk
+        if self._leaving is None:
+            self._leaving = desk.leaving.get(position.key)
+        if self._leaving is None and (begun := [order for order in position.exits if order.leaves or _fired(order)]):
+            card = begun[-1].card
             assert isinstance(card, f.ExitCard), "every exit carries its card"
             self._leaving = (card, None)
+        if self._leaving is None and (reason := desk.flatten) is not None:
+            price, at_us = desk.last_price.get(position.key, 0), self._now()
+            card = exit_card(desk.watch(position), (reason,), price, at_us, position.bar_us, self._params)
+            self._leaving = desk.leaving[position.key] = (card, None)
 
     # -- silence -----------------------------------------------------------------------------
 
@@ -216,9 +240,21 @@ class Watcher:
                 self._decide(tick, price)
         if stale is not None and now - self._heard_us >= stale and self._asking is None:
             self._ask_quote()
+        if stale is not None and self._desk.real:
+            self._tell_silence(now - self._heard_us)
         silent_us = self._session.over_us if stale is None else max(self._exit_us, self._heard_us) + stale
         if self._leaving is None and now >= self._exit_us and now >= silent_us:
             self._leave_without_price()
+
+    def _tell_silence(self, silent_us: int) -> None:
+        """Neither stream nor quotes: said after 10 s, paged after 30 s, once each (failure catalogue, D1)."""
+        if silent_us < _BLIND_US:
+            self._told_silence = 0
+        for degree, (limit_us, page) in enumerate(((_BLIND_US, False), (_PAGE_BLIND_US, True)), start=1):
+            if silent_us >= limit_us and self._told_silence < degree:
+                self._told_silence = degree
+                what = f"no price of {self._position.entry.symbol} for {silent_us // SECOND_US} s, by stream or quote"
+                self._desk.alarm(f"{what}: its stops are blind; {self._desk.by_hand(self._position)}", page=page)
 
     def _ask_quote(self) -> None:
         """Ask for the quote beside the stream (R14, R25); its answer comes in by the stream's own door."""
@@ -230,6 +266,7 @@ class Watcher:
                 quote = await self._feed.quote(self._position.contract)
                 if quote is not None:
                     contract = self._position.contract
+                    self._desk.exits.know(contract, quote)
                     self._stream.put(Tick(contract, quote.ltp, self._now(), quote.bid, quote.ask, quote.exchange_us))
                 await asyncio.sleep(_QUOTE_TIMEOUT_S)
         except (TimeoutError, BrokerError):
@@ -238,6 +275,11 @@ class Watcher:
             self._desk.alarm(f"asking for a quote failed: {type(error).__name__}: {error}", page=False)
         finally:
             self._asking = None
+
+
+def _fired(order: Order) -> bool:
+    """Whether a disaster stop has been triggered: the exchange has begun to sell."""
+    return order.leg is f.Leg.STOP and (order.filled > 0 or (not order.over and order.trigger is None))
 
 
 def exit_card(

@@ -8,19 +8,24 @@
     operator  recorded, restarted
     reports   recorded, restarted; what was missed is read from the broker's book
     clock     recorded, restarted
+    keeper    recorded, restarted: reconciliation, covers, disaster stops
+    pulse     recorded, restarted: is the wall clock right?
 
 Only a dead journal ends the day early: without it nothing may be acted on.
 """
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 
 from dualloop.book import facts as f
 from dualloop.engine.desk import Desk
 from dualloop.engine.entry_loop import EntryLoop
 from dualloop.engine.exit_loop import ExitLoop, exit_card
+from dualloop.engine.keeper import Keeper
 from dualloop.engine.operator_loop import OperatorLoop
 from dualloop.engine.recovery import recover
+from dualloop.engine.wire import SEND_TIMEOUT_S
 from dualloop.journal import JournalDead
 from dualloop.market.calendar import Session as Hours
 from dualloop.market.reasons import ExitReason
@@ -33,6 +38,9 @@ _BOOK_AGAIN_S = 5.0
 _LONGEST_PAUSE_S = 60.0
 _AFTER_US = MINUTE_US
 """How long a position that is still open after the last candle is waited for before the day is closed over it."""
+
+
+_STEP_US, _HALTING_STEP_US = 2 * SECOND_US, 5 * SECOND_US
 
 
 class Session:
@@ -55,6 +63,11 @@ class Session:
         self.entry_loop = EntryLoop(feed, desk, day, now)
         self.exit_loop = ExitLoop(feed, desk, hours, now, leave_first=leave_first)
         self.operator = OperatorLoop(desk)
+        self._keeper = None if desk.wire.broker.at_once else Keeper(desk)
+        if self._keeper is not None:
+            desk.exits.quote = feed.quote
+        self.shout: Callable[[str], None] = lambda text: print(text, file=sys.stderr)
+        """Where a person is called when the journal is dead and nothing can be recorded."""
 
     async def run(self) -> None:
         """Run the day to its end. Raises `JournalDead`, naming what is held, when nothing can be recorded any more."""
@@ -67,6 +80,10 @@ class Session:
                     group.create_task(self._keep("operator", self.operator.run)),
                     group.create_task(self._keep("clock", self._clock)),
                 ]
+                if self._keeper is not None:
+                    background.append(group.create_task(self._keep("keeper", self._keeper.run)))
+                if self.desk.real:
+                    background.append(group.create_task(self._keep("pulse", self._pulse)))
                 # Beside the exit loop, not before it: whatever recovery waits for, what is held is watched.
                 if not await recover(self.desk, self._feed):
                     background.append(group.create_task(self._read_the_book()))
@@ -76,8 +93,22 @@ class Session:
                     task.cancel()
         except* JournalDead as dead:
             held = "; ".join(self.desk.by_hand(position) for position in self.desk.book.open_positions())
+            await self._last_resort(f"{_innermost(dead)}")
             raise JournalDead(f"{_innermost(dead)}; {held or 'nothing is held'}") from None
         self._end()
+
+    async def _last_resort(self, why: str) -> None:
+        """The journal is dead and we hold: one exit for each position, tag attempt 9, said aloud (design §6)."""
+        for position in self.desk.book.open_positions():
+            self.shout(f"the journal is dead ({why}): {self.desk.by_hand(position)}")
+            try:
+                request = self.desk.exits.last_resort(position)
+                if request is not None:
+                    self.shout(f"sending SELL {request.qty} {request.symbol} as {request.tag}, which no journal has")
+                    async with asyncio.timeout(SEND_TIMEOUT_S):
+                        await self.desk.wire.broker.place(request)
+            except Exception as error:
+                self.shout(f"that exit is not known to have arrived ({type(error).__name__}: {error})")
 
     def _begin(self) -> None:
         desk, hours = self.desk, self._hours
@@ -158,7 +189,7 @@ class Session:
         await self._sleep_until(self._hours.at(params.exit_start_us))
         for order in self.desk.book.live_orders():
             if order.leg is f.Leg.ENTRY:
-                await self.desk.cancel(order)
+                await self.desk.cancel(order, "the day's exit has begun")
         flat_us = self._hours.at(params.flat_by_us)
         paged: set[str] = set()
         for at_us in [at for at in (flat_us - _PAGE_BEFORE_US, flat_us) if at > self._now()] or [flat_us]:
@@ -167,6 +198,20 @@ class Session:
         while True:  # what is opened after that is paged for at once
             await self.desk.news()
             paged |= self._page(paged)
+
+    async def _pulse(self) -> None:
+        """The wall clock must go as time does: a step is recorded, a big one means no more entries (P7, P8)."""
+        loop = asyncio.get_running_loop()
+        while True:
+            began_s, began_us = loop.time(), self._now()
+            await asyncio.sleep(1.0)
+            step_us = (self._now() - began_us) - round((loop.time() - began_s) * SECOND_US)
+            if abs(step_us) > _STEP_US:
+                what = f"the clock stepped by {step_us / SECOND_US:+.1f} s, or the machine slept"
+                self.desk.alarm(what, page=abs(step_us) > _HALTING_STEP_US)
+                await self.desk.refresh()
+                if abs(step_us) > _HALTING_STEP_US:
+                    self.desk.halt(what)
 
     def _page(self, spared: set[str]) -> set[str]:
         """Page for every open position but the spared ones; the keys of those paged for."""

@@ -29,6 +29,8 @@ class Params(NamedTuple):
     orders_per_day: int = 20
     daily_loss: int = 0
     """Paise; 0 is off (R30)."""
+    disaster_stop: bool = False
+    """Whether a stop rests at the exchange while something is held there (design §6)."""
     oi_max_age_us: int = 300 * SECOND_US
     entry_patience_us: int = 60 * SECOND_US
     """An entry order without a fill for this long is abandoned (R22)."""

@@ -1,0 +1,145 @@
+"""The two orders that protect the account: the cover of an oversold position, and the disaster stop.
+
+A cover buys only what the account is really short of. The disaster stop rests below the
+software's own stop, for all that is held, until we leave: then it becomes the exit.
+"""
+
+from dualloop.book import facts as f
+from dualloop.book.orders import State
+from dualloop.book.positions import Position
+from dualloop.engine.comparing import AGAIN_US
+from dualloop.engine.desk import Desk
+from dualloop.engine.inbox import card_of
+from dualloop.market.reasons import ExitReason, Side
+from dualloop.ports import Change
+from dualloop.strategy import ladder
+
+_MOST_STOPS = 3
+"""Disaster stops that may fail before the position goes without and a person is told."""
+
+
+class Guard:
+    """Places and keeps both."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._ledger = desk.ledger
+        self._wire = desk.wire
+        self._tried_us: dict[str, int] = {}
+        self._unprotected: set[str] = set()
+        self._told: set[str] = set()
+
+    async def cover(self, position: Position) -> None:
+        """More was sold than held: buy back what the account is really short of, once our sells are over (I1)."""
+        desk, ledger = self._desk, self._ledger
+        ledger.halt(f"{position.entry.symbol}: more was sold than was held")
+        async with desk.lock(position):
+            if not await self._desk.comparison.cancelled(position.live_exits, "more was sold than is held"):
+                return
+            live = [order for order in position.covers if not order.over]
+            for order in live:
+                if order.state in (State.UNKNOWN, State.INTENDED):
+                    await self._wire.look_up(order)
+                elif ledger.now() - max(order.changed_us, order.intended_us) >= ladder.STEP_US:
+                    await self._wire.change(order, Change(order.qty, self._cover_limit(position)), "not filled yet")
+            holdings = None if live else await self._wire.positions()
+            if live or holdings is None or not self._may_try(f"cover {position.key}"):
+                return
+            net = sum(each.net for each in holdings if each.contract == position.contract)
+            short = min(-position.held, -(net - max(self._wire.others.get(position.contract, 0), 0)))
+            self._page_oversold(position, short)
+            if short > 0:
+                await self._wire.send(self._cover_intent(position, short))
+
+    def _page_oversold(self, position: Position, short: int) -> None:
+        if position.key not in self._told:
+            self._told.add(position.key)
+            what = f"{position.entry.symbol}: {-position.held} more were sold than held"
+            doing = f"buying back {short}" if short > 0 else "the account itself is not short, so nothing is bought"
+            self._ledger.alarm(f"{what}; {doing}: compare the position in the broker's app")
+
+    def _cover_limit(self, position: Position) -> int:
+        touch = self._desk.exits.touch(position.contract) or ladder.Touch(position.last_price)
+        return ladder.cover_limit(touch, self._desk.master[position.contract].tick)
+
+    def _cover_intent(self, position: Position, qty: int) -> f.OrderIntended:
+        card = card_of(position, ExitReason.EXTERNAL, self._ledger.now())
+        attempt = min(len(position.covers) + 1, 8)
+        return f.OrderIntended(
+            at_us=self._ledger.now(),
+            tag=self._ledger.tag(f.Leg.COVER, attempt),
+            position=position.key,
+            leg=f.Leg.COVER,
+            contract=position.contract,
+            symbol=position.entry.symbol,
+            side=Side.BUY,
+            qty=qty,
+            attempt=attempt,
+            seen_us=None,
+            resolution=position.entry.resolution,
+            card=card,
+            limit=self._cover_limit(position),
+            product=position.entry.product,
+        )
+
+    # -- the disaster stop -------------------------------------------------------------------
+
+    async def protect(self, position: Position) -> None:
+        """A stop for all that is held rests at the exchange, below the software's own, until we leave."""
+        if position.is_leaving or position.key in self._desk.leaving or position.key in self._unprotected:
+            return
+        async with self._desk.lock(position):
+            if not position.is_open or position.is_leaving:
+                return
+            tick = self._desk.master[position.contract].tick
+            trigger, limit = ladder.disaster_levels(position.initial, tick)
+            live = position.live_exits
+            if not live:
+                await self._place_stop(position, trigger, limit)
+            for order in live:
+                if order.state in (State.UNKNOWN, State.INTENDED):
+                    await self._wire.look_up(order)
+                    continue
+                wanted = Change(order.filled + position.held, limit, trigger)
+                stands = (order.qty, order.limit, order.trigger) == wanted
+                if order.rests_as_stop and not stands and self._may_try(f"stop {order.tag}"):
+                    await self._wire.change(order, wanted, "the stop follows what is held")
+
+    async def _place_stop(self, position: Position, trigger: int, limit: int) -> None:
+        tried = [order for order in position.exits if order.leg is f.Leg.STOP]
+        failed = [o for o in tried if o.state in (State.REFUSED, State.REJECTED, State.ABSENT, State.CANCELLED)]
+        if len(failed) >= _MOST_STOPS:
+            self._unprotected.add(position.key)
+            why = failed[-1].why or "it was cancelled"
+            self._ledger.alarm(f"{position.entry.symbol} has no stop at the exchange ({why}): only dualloop watches it")
+            return
+        if not self._may_try(f"stop {position.key}"):
+            return
+        card = card_of(position, ExitReason.DISASTER_STOP, self._ledger.now())
+        attempt = min(len(tried) + 1, 8)
+        await self._wire.send(
+            f.OrderIntended(
+                at_us=self._ledger.now(),
+                tag=self._ledger.tag(f.Leg.STOP, attempt),
+                position=position.key,
+                leg=f.Leg.STOP,
+                contract=position.contract,
+                symbol=position.entry.symbol,
+                side=Side.SELL,
+                qty=position.held,
+                attempt=attempt,
+                seen_us=None,
+                resolution=position.entry.resolution,
+                card=card,
+                limit=limit,
+                trigger=trigger,
+                product=position.entry.product,
+            )
+        )
+
+    def _may_try(self, what: str) -> bool:
+        """Whether this was not tried a moment ago."""
+        if self._ledger.now() - self._tried_us.get(what, -AGAIN_US) < AGAIN_US:
+            return False
+        self._tried_us[what] = self._ledger.now()
+        return True

@@ -1,0 +1,249 @@
+"""What the broker says of orders becomes facts: idempotent, in any order, and fills only grow.
+
+A report of an order that the journal never intended but that carries our tag is taken for ours,
+because an order that nobody watches is worse than a strange record: entries halt, a person is
+paged. The account's other orders are kept apart: they may be a person's hand on our position.
+"""
+
+from collections.abc import Callable
+
+from dualloop.book import facts as f
+from dualloop.book import tags
+from dualloop.book.orders import State
+from dualloop.book.positions import Order, Position
+from dualloop.engine.ledger import Ledger
+from dualloop.market.instruments import Master
+from dualloop.market.reasons import ExitReason, Side
+from dualloop.market.units import SECOND_US
+from dualloop.ports import OrderReport, OrderStatus
+from dualloop.strategy import exit as stops
+from dualloop.strategy.params import Params
+
+_PRICE_PATIENCE_US = 10 * SECOND_US
+"""How long a fill may be told without its price before its limit stands in for it."""
+_MOST_TWINS = 9
+ADOPTED = "adopted"
+"""The resolution of an order whose price stream nobody chose."""
+
+
+class Inbox:
+    """Turns reports into facts. `filled` hears of every entry whose fill grew."""
+
+    def __init__(self, ledger: Ledger, params: Params, master: Master, filled: Callable[[str], None]) -> None:
+        self._ledger = ledger
+        self._params = params
+        self._master = master
+        self._filled = filled
+        self._incredible: set[str] = set()
+        self._priceless: dict[str, int] = {}
+        self.foreign: dict[str, OrderReport] = {}
+        """The account's orders that are not ours, by their id."""
+
+    def apply(self, report: OrderReport) -> None:
+        """Fold one report."""
+        order = self._of(report)
+        if order is None:
+            if report.contract is not None or report.tag == "":
+                self.foreign[report.order_id] = report
+            return
+        if not self._credible(report, order):
+            self._disbelieve(report, order)
+            return
+        facts = self._facts(report, order)
+        if not facts:
+            return
+        self._ledger.record(*facts)
+        if order.leg is f.Leg.ENTRY and order.filled:
+            self._filled(order.tag)
+        if any(isinstance(fact, f.OrderRejected) for fact in facts):
+            self._ledger.count_reject()
+
+    def _of(self, report: OrderReport) -> Order | None:
+        """Our order that the report speaks of: by its id, else by its tag; adopted when only the tag is ours."""
+        book = self._ledger.book
+        known = book.order(report.order_id)
+        if known is not None and known.order_id == report.order_id:
+            return known
+        order = book.orders.get(report.tag)
+        if order is not None and order.order_id in (None, report.order_id):
+            return order
+        if order is None and not tags.is_ours(report.tag):
+            return None
+        return self._adopt(report, order)
+
+    def _credible(self, report: OrderReport, order: Order) -> bool:
+        """Whether a report can be of that order: a quantity it can have, and a price for what it filled."""
+        most = max(order.qty, report.qty)
+        if not 0 <= report.filled <= most:
+            return False
+        return report.filled <= order.filled or report.value > order.value or report.value == 0
+
+    def _disbelieve(self, report: OrderReport, order: Order) -> None:
+        if report.order_id not in self._incredible:
+            self._incredible.add(report.order_id)
+            self._ledger.halt(f"the broker's report of {report.order_id} cannot be")
+            self._ledger.alarm(
+                f"order {report.order_id}: the broker says {report.filled} filled of {order.qty} {order.symbol}, "
+                "and that cannot be: compare the position in the broker's app"
+            )
+
+    def _facts(self, report: OrderReport, order: Order) -> list[f.AnyFact]:
+        """What the report adds to what is known."""
+        now = self._ledger.now()
+        facts: list[f.AnyFact] = []
+        dead = report.status in (OrderStatus.REJECTED, OrderStatus.CANCELLED) and not report.filled
+        if dead and order.state in (State.REFUSED, State.NOT_SENT):
+            return facts  # the book of a broker lists what it refused
+        if order.order_id is None:
+            facts.append(f.OrderAccepted(now, order.tag, report.order_id, order.sent_us))
+        if self._changed(report, order):
+            facts.append(f.OrderChanged(now, order.tag, report.qty, report.limit, report.trigger))
+        value = self._value(report, order)
+        if report.filled > order.filled and value:
+            filled_us = min(now, report.at_us)
+            fill = f.OrderFilled(
+                now, order.tag, report.filled, value, filled_us, report.bid, report.ask, self._note(report)
+            )
+            facts.append(fill)
+            if order.leg is f.Leg.ENTRY:
+                facts += self._opening(order, fill)
+        elif report.filled > order.filled:
+            return facts  # its price first: an order is not over with a fill that has none
+        if report.status is OrderStatus.CANCELLED and order.state not in (State.CANCELLED, State.FILLED):
+            facts.append(f.OrderCancelled(now, order.tag))
+        if report.status is OrderStatus.REJECTED and order.state not in (State.REJECTED, State.FILLED):
+            facts.append(f.OrderRejected(now, order.tag, report.note, report.reject))
+        return facts
+
+    def _changed(self, report: OrderReport, order: Order) -> bool:
+        if report.qty == 0 or order.limit is None or order.over:
+            return False
+        shown = (report.qty, report.limit, report.trigger)
+        # A stop that fired shows no trigger any more, and an order that is over may show no price.
+        return report.limit is not None and shown != (order.qty, order.limit, order.trigger)
+
+    def _value(self, report: OrderReport, order: Order) -> int:
+        """The turnover of its fills; 0 while the broker does not tell it and there is time."""
+        if report.value or report.filled <= order.filled:
+            return report.value
+        now = self._ledger.now()
+        since_us = self._priceless.setdefault(report.order_id, now)
+        if now - since_us < _PRICE_PATIENCE_US or not order.limit:
+            return 0
+        return order.value + order.limit * (report.filled - order.filled)
+
+    def _note(self, report: OrderReport) -> str:
+        return report.note if report.value else "price_not_told"
+
+    # -- the stops of what was bought --------------------------------------------------------
+
+    def _opening(self, order: Order, fill: f.OrderFilled) -> list[f.AnyFact]:
+        """The stops of what has been bought so far, in the same commit as the fill that made them (§5.7)."""
+        card = order.card
+        assert isinstance(card, f.EntryCard), "an entry carries its entry card"
+        held = self._ledger.book.positions.get(order.tag)
+        if held is not None and held.version > 0:
+            return []
+        average = (2 * fill.value + fill.filled) // (2 * fill.filled)
+        watch = stops.watch(average, card.hlcv, card.v3, card.oi, self._params)
+        levels = stops.levels(watch, self._params)
+        trail = 0 if held is None else held.trail
+        facts: list[f.AnyFact] = [
+            f.StopsSet(fill.at_us, order.tag, "rules", None, 0, 0, watch.initial, trail, watch.trail_bp)
+        ]
+        if held is None:
+            facts.append(
+                f.BarSeen(
+                    fill.at_us,
+                    order.tag,
+                    card.candle_us,
+                    card.close,
+                    card.hlcv,
+                    card.v3,
+                    card.oi,
+                    levels.vwap,
+                    levels.oi,
+                )
+            )
+        return facts
+
+    # -- orders that the journal never intended ----------------------------------------------
+
+    def _adopt(self, report: OrderReport, twin: Order | None) -> Order | None:
+        """Take an order for ours that has our tag and no intent, or a tag that another order has already (I5)."""
+        ledger, tag, now = self._ledger, self._free_tag(report.tag), self._ledger.now()
+        leg = tags.leg_of(report.tag)
+        contract = report.contract or (twin.contract if twin else None)
+        position = tag if leg is f.Leg.ENTRY else self._seller_of(report, twin)
+        if contract is None or position is None or tag in ledger.book.orders:
+            self._disbelieve_adoption(report)
+            return None
+        why = "two orders of the broker have this tag" if twin else "the journal has no intent of it"
+        card: f.EntryCard | f.ExitCard
+        if leg is f.Leg.ENTRY:
+            card = twin.card if twin else f.EntryCard(0, 0, 0, 0, 0, 0)
+        else:
+            card = card_of(ledger.book.positions[position], ExitReason.EXTERNAL, now)
+        ledger.halt(f"order {report.order_id} was adopted: {why}")
+        ledger.record(
+            f.OrderIntended(
+                at_us=now,
+                tag=tag,
+                position=position,
+                leg=leg,
+                contract=contract,
+                symbol=self._master[contract].symbol if contract in self._master else report.tag,
+                side=Side.BUY if leg in (f.Leg.ENTRY, f.Leg.COVER) else Side.SELL,
+                qty=report.qty or (twin.qty if twin else report.filled),
+                attempt=int(report.tag[12]),
+                seen_us=None,
+                resolution=twin.resolution if twin else ADOPTED,
+                card=card,
+                limit=report.limit,
+                trigger=report.trigger,
+                product=report.product,
+                adopted=why,
+            )
+        )
+        ledger.alarm(f"order {report.order_id} carries our tag {report.tag} and {why}: it is watched as ours")
+        return ledger.book.orders[tag]
+
+    def _free_tag(self, tag: str) -> str:
+        """The tag itself, or with a digit after it when another order has it."""
+        names = [tag, *(f"{tag}{number}" for number in range(2, _MOST_TWINS + 1))]
+        return next((name for name in names if name not in self._ledger.book.orders), tag)
+
+    def _seller_of(self, report: OrderReport, twin: Order | None) -> str | None:
+        """The position that a sell of unknown origin belongs to: what is held of its contract, else the latest."""
+        if twin is not None:
+            return twin.position
+        of = [p for p in self._ledger.book.positions.values() if p.contract == report.contract]
+        held = [p for p in of if p.is_open] or of
+        return held[-1].key if held else None
+
+    def _disbelieve_adoption(self, report: OrderReport) -> None:
+        if report.order_id not in self._incredible:
+            self._incredible.add(report.order_id)
+            self._ledger.halt(f"order {report.order_id} carries our tag and is not known")
+            self._ledger.alarm(f"the broker has order {report.order_id} with our tag {report.tag}, the journal has not")
+
+
+def card_of(position: Position, reason: ExitReason, at_us: int) -> f.ExitCard:
+    """How a position stood when something other than its stops sold it: the levels as recorded, the last price."""
+    levels = (position.initial, position.trail, position.vwap_level, position.oi_level, 0)
+    price = position.last_price
+    return f.ExitCard(
+        reasons=(reason,),
+        ltp=price,
+        price_us=min(position.last_us, at_us),
+        entry=position.entry_price,
+        peak=position.peak,
+        low=position.low,
+        trail_bp=position.trail_bp,
+        hlcv=position.hlcv,
+        v3=position.v3,
+        oi=position.oi,
+        entry_oi=position.card.oi,
+        bar_us=position.bar_us,
+        stops=tuple(f.Stop(r, level, 0 < price <= level) for r, level in zip(stops.REASONS, levels, strict=True)),
+    )

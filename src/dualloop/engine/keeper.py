@@ -1,0 +1,118 @@
+"""What must be true of an account while something is held, and what is done when it is not.
+
+Level-triggered: it looks at the book and at the broker, and acts, one step at a time, until they
+agree. Only accounts at a broker need one; the pretenders have nobody else at them.
+"""
+
+import asyncio
+
+from dualloop.book import facts as f
+from dualloop.book.positions import Order, Position
+from dualloop.engine.comparing import AGAIN_US
+from dualloop.engine.desk import Desk
+from dualloop.engine.guarding import Guard
+from dualloop.market.reasons import Risk
+from dualloop.market.units import SECOND_US
+from dualloop.ports import Change
+
+_ORDERS_US, _POSITIONS_US, _FLAT_US, _LEAVING_US = (s * SECOND_US for s in (5, 10, 60, 2))
+_NETWORK_US = 10 * SECOND_US
+
+
+class Keeper:
+    """Reconciliation, and the orders that nobody else looks after."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._ledger = desk.ledger
+        self._wire = desk.wire
+        self._guard = Guard(desk)
+
+    async def run(self) -> None:
+        """Keep the account right, for ever."""
+        while True:
+            seen = self._ledger.changes
+            await self._read()
+            await self.mend()
+            try:
+                async with asyncio.timeout(self._pause_us() / SECOND_US):
+                    await self._ledger.news(seen)
+            except TimeoutError:
+                pass
+
+    async def mend(self) -> None:
+        """Everything that the book shows to be wrong, put right one step further."""
+        await self._cancel_unwanted()
+        for position in list(self._desk.book.positions.values()):
+            if position.selling > max(position.held, 0):
+                await self._shrink(position)
+        for position in self._desk.book.oversold():
+            await self._guard.cover(position)
+        if self._desk.params.disaster_stop:
+            for position in self._desk.book.open_positions():
+                await self._guard.protect(position)
+
+    # -- reading -----------------------------------------------------------------------------
+
+    def _pause_us(self) -> int:
+        """Until the next read is due; what is recorded meanwhile wakes us anyway."""
+        now, wire = self._ledger.now(), self._wire
+        due = max(wire.read_us, wire.failing_since_us or 0) + self._cadence_us()
+        return max(SECOND_US // 2, min(due, now + _ORDERS_US) - now)
+
+    def _cadence_us(self) -> int:
+        book = self._desk.book
+        if book.oversold() or any(position.is_leaving for position in book.open_positions()):
+            return _LEAVING_US
+        return _ORDERS_US if book.open_positions() or book.live_orders() else _FLAT_US
+
+    async def _read(self) -> None:
+        """Orders every 5 s and positions every 10 s while something is held or under way, else each minute."""
+        now, book = self._ledger.now(), self._desk.book
+        if not book.of_day(self._desk.day):
+            return
+        if now - self._wire.read_us >= self._cadence_us():
+            await self._wire.refresh()
+            self._watch_the_network()
+        if self._desk.comparison.is_due(_POSITIONS_US if book.open_positions() else _FLAT_US):
+            await self._desk.comparison.compare()
+
+    def _watch_the_network(self) -> None:
+        since_us, running = self._wire.failing_since_us, self._desk.book.risk is Risk.RUNNING
+        if running and since_us is not None and self._ledger.now() - since_us >= _NETWORK_US:
+            self._ledger.halt("the broker has not answered for 10 s")
+            self._ledger.alarm("the broker has not answered for 10 s: no more entries; exits go on trying")
+
+    # -- mending -----------------------------------------------------------------------------
+
+    async def _cancel_unwanted(self) -> None:
+        """An order given up as absent that lives after all; an entry while everything is to be left."""
+        for order in self._desk.book.live_orders():
+            entry = order.leg is f.Leg.ENTRY and (order.was_absent or self._desk.flatten is not None)
+            again = self._ledger.now() - order.cancel_us >= AGAIN_US
+            if (entry or (order.was_absent and order.leg in f.LEAVING and self._is_doubled(order))) and again:
+                await self._wire.cancel(
+                    order, "it was given up, and lives after all" if order.was_absent else "leaving"
+                )
+
+    def _is_doubled(self, order: Order) -> bool:
+        position = self._desk.book.positions[order.position]
+        return position.selling > max(position.held, 0)
+
+    async def _shrink(self, position: Position) -> None:
+        """Our live sells never amount to more than is held (I2): the excess is cancelled, what surfaced first."""
+        async with self._desk.lock(position):
+            by_worth = sorted(
+                position.live_exits, key=lambda order: (order.was_absent, order.intended_us), reverse=True
+            )
+            for order in by_worth:
+                if position.selling <= max(position.held, 0):
+                    return
+                if self._ledger.now() - max(order.cancel_us, order.changed_us) < AGAIN_US:
+                    continue
+                keep = order.remaining - (position.selling - max(position.held, 0))
+                if keep > 0 and order.limit is not None and not order.was_absent and order.unheeded < 1:
+                    change = Change(order.filled + keep, order.limit, order.trigger)
+                    await self._wire.change(order, change, "more would be sold than is held")
+                else:
+                    await self._wire.cancel(order, "more would be sold than is held")

@@ -1,0 +1,260 @@
+"""Leaving, until nothing is held: nothing may stop an exit, and nothing may sell twice.
+
+A resting disaster stop *is* the exit order: it is modified, not doubled. At a broker an exit is
+a limit order that is re-priced by modification until it is filled, and after too many of those
+cancelled, confirmed and sent anew for the rest (§5.8). A refused exit is never skipped (R18).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from dualloop.book import facts as f
+from dualloop.book import tags
+from dualloop.book.orders import State
+from dualloop.book.positions import Order, Position
+from dualloop.engine.ledger import Ledger
+from dualloop.engine.wire import Wire
+from dualloop.market.instruments import Contract, Master
+from dualloop.market.quotes import Quote
+from dualloop.market.reasons import Product, Reject, Side
+from dualloop.market.units import SECOND_US
+from dualloop.ports import Change, OrderRequest
+from dualloop.strategy import ladder
+from dualloop.strategy.ladder import Touch
+
+_RETRY_S = (0.2, 0.5, 1.0)
+_RATE_S = 1.0
+_MOST_ABSENT = 3
+"""Exits of one position that may vanish before no more are sent (design §6)."""
+_MOST_UNHEEDED = 2
+_PAGE_AFTER_US = 30 * SECOND_US
+_PAGE_AGAIN_US = 300 * SECOND_US
+_QUOTE_TIMEOUT_S = 1.0
+_AT_ONCE = (Reject.LOGIN, Reject.ADDRESS, Reject.MARGIN, Reject.CLOSED)
+"""Refusals that only a person, or time, can mend: paged at once."""
+
+
+class Leaving:
+    """What turns a decision to leave into a flat position. One at a time for each position."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        wire: Wire,
+        master: Master,
+        prices: dict[str, int],
+        by_hand: Callable[[Position], str],
+    ) -> None:
+        self.quote: Callable[[Contract], Awaitable[Quote | None]] | None = None
+        """Asks for the present quote; None where prices alone decide."""
+        self._ledger = ledger
+        self._wire = wire
+        self._master = master
+        self._prices = prices
+        self._by_hand = by_hand
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._page_again_us: dict[str, int] = {}
+        self._band_refusals: dict[str, int] = {}
+        self._slice: dict[str, int] = {}
+        self._product: dict[str, Product] = {}
+        self._touches: dict[Contract, Touch] = {}
+
+    def lock(self, position: Position) -> asyncio.Lock:
+        """Held by whoever sends or changes an order of the position."""
+        return self._locks.setdefault(position.key, asyncio.Lock())
+
+    # -- setting out -------------------------------------------------------------------------
+
+    async def leave(self, position: Position, card: f.ExitCard, seen_us: int | None) -> None:
+        """See to it that orders for all that is held are there, and go on until they are.
+
+        Three tries here, then a page; whoever watches the position calls again as long as it is open.
+        """
+        async with self.lock(position):
+            for pause_s in _RETRY_S:
+                await self._convert(position, card)
+                if not position.is_open or self._is_covered(position) or self._lost_too_often(position):
+                    break
+                orders = await self._send_rest(position, card, seen_us)
+                await self._wire.cancel(position.entry, "what is left of it must not buy again")
+                for order in orders:
+                    if order.state is State.UNKNOWN:
+                        await self._wire.look_up(order)
+                if all(not order.over or order.filled for order in orders):
+                    break
+                await self._mend(position, orders)
+                await asyncio.sleep(max(pause_s, *(_RATE_S if o.reject is Reject.RATE else 0 for o in orders)))
+            if position.is_open and not position.live_exits:
+                self._page(position, f"exit of {position.entry.symbol} keeps failing")
+
+    def _is_covered(self, position: Position) -> bool:
+        """Whether live orders will sell all of it, or one of them is not known to live or not."""
+        unknown = any(order.state in (State.UNKNOWN, State.INTENDED) for order in position.exits)
+        return unknown or position.selling >= position.held
+
+    def _lost_too_often(self, position: Position) -> bool:
+        """Whether so many exits vanished that another may be one too many: a late exit beats a second sell."""
+        return sum(order.state is State.ABSENT for order in position.exits) >= _MOST_ABSENT
+
+    async def _convert(self, position: Position, card: f.ExitCard) -> None:
+        """Make the exit of the disaster stop that rests: it cannot sell more than it holds, whatever is lost."""
+        for order in position.live_exits:
+            if order.leg is f.Leg.STOP and not order.leaves and order.state is not State.UNKNOWN and order.order_id:
+                limit = self._limit(position, self._touch_of(position, card))
+                change = Change(order.qty, limit, None)
+                await self._wire.change(order, change, "the disaster stop becomes the exit", card)
+
+    async def _send_rest(self, position: Position, card: f.ExitCard, seen_us: int | None) -> list[Order]:
+        """One order for all that no live order sells yet, in slices of the freeze quantity."""
+        listed = self._master[position.contract]
+        most = min(self._slice.get(position.key, listed.freeze), listed.freeze)
+        limit = None if self._wire.broker.at_once else self._limit(position, self._touch_of(position, card))
+        sent = []
+        while (free := position.held - position.selling) > 0:
+            intent = self._intent(position, card, seen_us, min(free, most), limit)
+            sent.append(await self._wire.send(intent))
+            if sent[-1].over or sent[-1].state is State.UNKNOWN:
+                break
+        return sent
+
+    def _intent(
+        self, position: Position, card: f.ExitCard, seen_us: int | None, qty: int, limit: int | None
+    ) -> f.OrderIntended:
+        attempt = min(len(position.exits) + 1, 8)
+        return f.OrderIntended(
+            at_us=self._ledger.now(),
+            tag=self._ledger.tag(f.Leg.EXIT, attempt),
+            position=position.key,
+            leg=f.Leg.EXIT,
+            contract=position.contract,
+            symbol=position.entry.symbol,
+            side=Side.SELL,
+            qty=qty,
+            attempt=attempt,
+            seen_us=seen_us,
+            resolution=position.entry.resolution,
+            card=card,
+            limit=limit,
+            product=self._product.get(position.key, position.entry.product),
+        )
+
+    def last_resort(self, position: Position) -> OrderRequest | None:
+        """An exit that no journal can hold any more: only where no order of ours may still sell it."""
+        if position.live_exits or self._lost_too_often(position):
+            return None
+        number = len(self._ledger.book.orders) + 1
+        ledger = self._ledger
+        tag = tags.make(ledger.mode, ledger.day, ledger.book.epoch, number, f.Leg.EXIT, tags.LAST_RESORT)
+        at_once = self._wire.broker.at_once
+        limit = None if at_once else self._limit(position, self.touch(position.contract) or Touch(position.last_price))
+        contract, symbol = position.contract, position.entry.symbol
+        return OrderRequest(tag, contract, symbol, Side.SELL, position.held, self._ledger.now(), None, limit)
+
+    async def _mend(self, position: Position, orders: list[Order]) -> None:
+        """Learn from what was refused: the next try differs where the reason says how."""
+        for order in orders:
+            if order.state not in (State.REFUSED, State.REJECTED):
+                continue
+            match order.reject:
+                case Reject.PRICE_BAND:
+                    self._band_refusals[position.key] = self._band_refusals.get(position.key, 0) + 1
+                    await self._ask_touch(position)
+                case Reject.FREEZE:
+                    lot = self._master[position.contract].lot
+                    self._slice[position.key] = max(order.qty // 2 // lot * lot, lot)
+                case Reject.PRODUCT | Reject.HOLDINGS:
+                    await self._learn_product(position)
+                case reject if reject in _AT_ONCE:
+                    self._page(position, f"the exit of {position.entry.symbol} was refused ({order.why})")
+
+    async def _learn_product(self, position: Position) -> None:
+        """R27: an exit uses the product that the position really has."""
+        for each in await self._wire.positions() or ():
+            if each.contract == position.contract and each.net > 0:
+                self._product[position.key] = each.product
+
+    # -- going on ----------------------------------------------------------------------------
+
+    async def press(self, position: Position) -> None:
+        """Once in a while while leaving: settle what is unknown, and re-price what rests."""
+        async with self.lock(position):
+            for order in position.live_exits:
+                if order.state in (State.UNKNOWN, State.INTENDED):
+                    await self._wire.look_up(order)
+                elif not self._wire.broker.at_once and not order.rests_as_stop:
+                    await self._press(position, order)
+            since_us = position.leaving_us
+            late = since_us and self._ledger.now() - since_us >= _PAGE_AFTER_US
+            if late and position.is_open and not self._wire.broker.at_once:
+                self._page(position, f"the exit of {position.entry.symbol} does not fill")
+
+    async def _press(self, position: Position, order: Order) -> None:
+        """The next rung of the ladder for one resting exit."""
+        now = self._ledger.now()
+        if now - max(order.changed_us, order.cancel_us, order.intended_us) < ladder.STEP_US:
+            return
+        if now - self._wire.read_us >= ladder.STEP_US:
+            await self._wire.refresh()
+        if order.over:
+            return
+        if order.cancel_us > order.changed_us or self._is_stuck(order):
+            await self._wire.cancel(order, "it cannot be re-priced any more: the rest is sent anew")
+            return
+        if order.last_answer is f.Answer.REFUSED and order.last_reject is Reject.PRICE_BAND:
+            self._band_refusals[position.key] = self._band_refusals.get(position.key, 0) + 1
+        await self._ask_touch(position)
+        limit = self._limit(position, self._touches.get(position.contract) or Touch(position.last_price))
+        if limit != order.limit and not order.over:
+            await self._wire.change(order, Change(order.qty, limit), "not filled yet: closer to what is bid")
+
+    def _is_stuck(self, order: Order) -> bool:
+        refused = order.last_answer is f.Answer.REFUSED and order.last_reject is not Reject.PRICE_BAND
+        return (
+            (refused and order.last_reject is not Reject.RATE)
+            or order.unheeded >= _MOST_UNHEEDED
+            or order.changes >= ladder.MOST_CHANGES
+        )
+
+    # -- prices ------------------------------------------------------------------------------
+
+    def _limit(self, position: Position, touch: Touch) -> int:
+        since_us = position.leaving_us
+        waited_us = self._ledger.now() - since_us if since_us else 0
+        tick = self._master[position.contract].tick
+        return ladder.sell_limit(touch, tick, waited_us, self._band_refusals.get(position.key, 0))
+
+    def _touch_of(self, position: Position, card: f.ExitCard) -> Touch:
+        """The touch that the decision saw, with the circuits known: the first exit waits for no read."""
+        known = self._touches.get(position.contract)
+        ltp = card.ltp or self._prices.get(position.key) or position.last_price
+        touch = Touch(ltp, card.bid, card.ask)
+        return touch if known is None else touch._replace(low_limit=known.low_limit, high_limit=known.high_limit)
+
+    async def _ask_touch(self, position: Position) -> None:
+        """Ask for the present quote; what cannot be had leaves the last known."""
+        if self.quote is None:
+            return
+        try:
+            async with asyncio.timeout(_QUOTE_TIMEOUT_S):
+                quote = await self.quote(position.contract)
+        except Exception:
+            return  # the ladder goes on with what is known
+        if quote is not None:
+            self.know(position.contract, quote)
+
+    def know(self, contract: Contract, quote: Quote) -> None:
+        """A quote was seen."""
+        if quote.ltp > 0:
+            self._touches[contract] = Touch(quote.ltp, quote.bid, quote.ask, quote.low_limit, quote.high_limit)
+
+    def touch(self, contract: Contract) -> Touch | None:
+        """The last quote known of a contract."""
+        return self._touches.get(contract)
+
+    # -- a person is needed ------------------------------------------------------------------
+
+    def _page(self, position: Position, what: str) -> None:
+        """Page with the exact manual instruction, again only after a while."""
+        if self._ledger.now() >= self._page_again_us.get(position.key, 0):
+            self._page_again_us[position.key] = self._ledger.now() + _PAGE_AGAIN_US
+            self._ledger.alarm(f"{what}: {self._by_hand(position)}")

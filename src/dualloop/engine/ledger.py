@@ -1,0 +1,90 @@
+"""The one writer of facts: folded and made durable in one step, before anything is acted on."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import date
+
+from dualloop.book import facts as f
+from dualloop.book import tags
+from dualloop.book.book import Book
+from dualloop.journal import Journal
+from dualloop.market.reasons import Risk
+from dualloop.strategy.exit import EditRefused
+
+_MOST_REJECTS = 5
+"""Orders refused on one day that halt (failure catalogue, I16)."""
+
+
+class Ledger:
+    """Journal and book of one trading day, and the news that something was recorded."""
+
+    def __init__(self, journal: Journal, book: Book, day: date, mode: f.Mode, now: Callable[[], int]) -> None:
+        self.book = book
+        self.day = day
+        self.mode = mode
+        self._journal = journal
+        self._clock = now
+        self._news = asyncio.Event()
+        self.changes = 0
+        """Counts what was recorded; see `news`."""
+
+    def now(self) -> int:
+        """The present instant; never before the last fact, whatever the wall clock does."""
+        return max(self._clock(), self.book.last_us)
+
+    def tag(self, leg: f.Leg, attempt: int) -> str:
+        """A tag that no order has had (R21)."""
+        return tags.make(self.mode, self.day, self.book.epoch, len(self.book.orders) + 1, leg, attempt)
+
+    def record(self, *facts: f.AnyFact) -> None:
+        """Fold facts and make them durable, in one step that nobody else can come between; then tell the news.
+
+        A fact that cannot follow is refused by the book before it could poison the journal; those
+        before it stand in both. Raises `JournalDead` when nothing can be recorded any more.
+        """
+        folded: list[f.AnyFact] = []
+        try:
+            for fact in facts:
+                self.book.apply(fact)
+                folded.append(fact)
+        finally:
+            if folded:
+                self._journal.append(*folded)
+        self.changes += 1
+        self._news.set()
+
+    async def news(self, after: int | None = None) -> None:
+        """Wait until something is recorded; with `after`, a number of `changes`, until there is more than that."""
+        if after is not None and self.changes > after:
+            return
+        self._news.clear()
+        await self._news.wait()
+
+    def alarm(self, text: str, *, page: bool = True) -> None:
+        """Record something that a person must know."""
+        self.record(f.Alarm(self.now(), text, page))
+
+    def halt(self, why: str, state: Risk = Risk.HALTED) -> None:
+        """No new entries from now on, or worse; exits go on (R19). What is as severe already stays as it is."""
+        before = self.book.risk
+        if before is not state and list(Risk).index(before) < list(Risk).index(state):
+            self.record(f.Halted(self.now(), why, state))
+
+    def resume(self, by: str) -> None:
+        """A person takes the halt back. Raises `EditRefused` while everything is being left."""
+        if self.book.risk is Risk.FLATTEN and self.book.open_positions():
+            raise EditRefused("everything is being left: resume once nothing is held")
+        self.record(f.Resumed(self.now(), by))
+
+    def ack(self, by: str) -> int:
+        """A person has seen the pages; how many there were."""
+        count = len(self.book.unacked)
+        if count:
+            self.record(f.Acked(self.now(), by))
+        return count
+
+    def count_reject(self) -> None:
+        """After a refused order: too many of them on one day halt."""
+        if self.book.rejects.get(self.day, 0) >= _MOST_REJECTS and self.book.risk is Risk.RUNNING:
+            self.halt(f"{_MOST_REJECTS} orders were refused today")
+            self.alarm(f"{_MOST_REJECTS} orders were refused today: no more entries until a person resumes")

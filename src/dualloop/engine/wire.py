@@ -1,0 +1,284 @@
+"""The order-intent protocol (design §6): the intent is durable, it is sent once, the outcome is durable, then acted on.
+
+What may have been sent is never sent again: an unknown outcome is resolved by reading the
+broker's order book by tag, and absence needs several good reads over some time. A modification
+or a cancel is of one order and may be asked for again.
+"""
+
+import asyncio
+from typing import NamedTuple
+
+from dualloop.book import facts as f
+from dualloop.book.orders import State
+from dualloop.book.positions import Order
+from dualloop.engine.inbox import Inbox
+from dualloop.engine.ledger import Ledger
+from dualloop.market.instruments import Contract
+from dualloop.market.reasons import Reject
+from dualloop.market.units import SECOND_US
+from dualloop.ports import (
+    Broker,
+    Change,
+    Holding,
+    LoggedOut,
+    OrderReport,
+    OrderRequest,
+    Refused,
+    Unreachable,
+)
+
+SEND_TIMEOUT_S = 5.0
+"""A broker that has not answered by then has not answered: the outcome is unknown."""
+_GOOD_READS = 4
+_ABSENT_AFTER_US = 20 * SECOND_US
+_LOOKUP_S = (0.5, 1.0, 2.0, 3.0, 5.0)
+_PAGE_UNKNOWN_US = 120 * SECOND_US
+"""An outcome unknown for so long is a person's matter (I8)."""
+_SETTLED_US = 120 * SECOND_US
+"""An order accepted so long ago is in every good copy of the book."""
+
+
+class _Look(NamedTuple):
+    """Good reads in a row that did not show an order, and when the first of them began."""
+
+    since_us: int
+    reads: int
+
+
+class Wire:
+    """Everything that is asked of the broker about orders."""
+
+    def __init__(self, ledger: Ledger, broker: Broker, inbox: Inbox) -> None:
+        self.broker = broker
+        self.others: dict[Contract, int] = {}
+        """Units of each contract that the account holds beyond ours, as last agreed on."""
+        self.read_us = 0
+        """When the order book was last read well."""
+        self.failing_since_us: int | None = None
+        """Since when reads of the order book have failed; None while they succeed."""
+        self._ledger = ledger
+        self._inbox = inbox
+        self._in_flight: dict[str, asyncio.Task[None]] = {}
+        self._looks: dict[str, _Look] = {}
+        self._most_seen = 0
+        self._book_error = ""
+        self._paged: set[str] = set()
+
+    # -- sending -----------------------------------------------------------------------------
+
+    async def send(self, intent: f.OrderIntended) -> Order:
+        """Send an order once and record what came of it; what is not known to be otherwise is UNKNOWN.
+
+        Cancelling the caller does not cancel the request: its outcome is recorded all the same.
+        """
+        if intent.tag not in self._ledger.book.orders:
+            self._ledger.record(intent)
+        order = self._ledger.book.orders[intent.tag]
+        request = OrderRequest(
+            intent.tag,
+            intent.contract,
+            intent.symbol,
+            intent.side,
+            intent.qty,
+            intent.at_us,
+            intent.seen_us,
+            intent.limit,
+            intent.trigger,
+            intent.product,
+        )
+        task = asyncio.get_running_loop().create_task(self._place(order, request))
+        self._in_flight[order.tag] = task
+        task.add_done_callback(lambda done: self._landed(order.tag, done))
+        await asyncio.shield(task)
+        return order
+
+    def _landed(self, tag: str, task: "asyncio.Task[None]") -> None:
+        self._in_flight.pop(tag, None)
+        if not task.cancelled():
+            task.exception()  # seen here, whoever waits for it or not
+
+    async def _place(self, order: Order, request: OrderRequest) -> None:
+        sent_us = self._ledger.now()
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                order_id = await self.broker.place(request)
+        except Refused as error:
+            now = self._ledger.now()
+            self._outcome(order, f.OrderRefused(now, order.tag, str(error), error.reject, sent_us))
+            self._ledger.count_reject()
+            if isinstance(error, LoggedOut):
+                self._ledger.alarm(f"the broker session is dead: {error}")
+        except Unreachable as error:
+            self._outcome(order, f.OrderNotSent(self._ledger.now(), order.tag, str(error), sent_us))
+        except BaseException as error:
+            # A time-out, a cancelled task, a bug in an adapter: it may have been sent.
+            text = f"{type(error).__name__}: {error}"
+            self._outcome(order, f.OrderUnknown(self._ledger.now(), order.tag, text, sent_us))
+            if not isinstance(error, Exception) and not is_stray(error):
+                raise
+        else:
+            if order.order_id is None:
+                self._ledger.record(f.OrderAccepted(self._ledger.now(), order.tag, order_id, sent_us))
+            elif order.order_id != order_id:
+                self._ledger.alarm(f"order {order.tag} was accepted as {order_id} and as {order.order_id}: read both")
+
+    def _outcome(self, order: Order, fact: f.AnyFact) -> None:
+        """Record a failed send, unless a report has already told more."""
+        if order.state is State.INTENDED:
+            self._ledger.record(fact)
+
+    async def drain(self, most_s: float) -> None:
+        """Wait for what is on its way: nothing that was sent is left without its outcome if that can be had."""
+        if self._in_flight:
+            await asyncio.wait(list(self._in_flight.values()), timeout=most_s)
+
+    # -- changing ----------------------------------------------------------------------------
+
+    async def change(self, order: Order, change: Change, why: str, card: f.ExitCard | None = None) -> None:
+        """Modify an order, and read what became of it: an answer alone proves nothing."""
+        assert order.order_id is not None, "only an order with an id can be modified"
+        intent = f.ChangeIntended(self._ledger.now(), order.tag, change.qty, change.limit, change.trigger, why, card)
+        self._ledger.record(intent)
+        await self._ask(order, self.broker.modify(order.order_id, change))
+
+    async def cancel(self, order: Order, why: str) -> None:
+        """Ask for a cancel and read what became of it. Without an id there is nothing to name yet."""
+        if order.order_id is None or order.over:
+            return
+        self._ledger.record(f.CancelIntended(self._ledger.now(), order.tag, why))
+        await self._ask(order, self.broker.cancel(order.order_id))
+
+    async def _ask(self, order: Order, asking: "asyncio.Future[None] | object") -> None:
+        answer, text, reject = f.Answer.DONE, "", Reject.OTHER
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await asking  # type: ignore[misc]
+        except Refused as error:
+            answer, text, reject = f.Answer.REFUSED, str(error), error.reject
+        except Exception as error:
+            answer, text = f.Answer.UNKNOWN, f"{type(error).__name__}: {error}"
+        except asyncio.CancelledError as error:
+            self._answered(order, f.Answer.UNKNOWN, "nobody waited for the answer", reject)
+            if not is_stray(error):
+                raise
+            return
+        self._answered(order, answer, text, reject)
+        if answer is not f.Answer.DONE or not self.broker.at_once:
+            await self.refresh()
+
+    def _answered(self, order: Order, answer: f.Answer, text: str, reject: Reject) -> None:
+        self._ledger.record(f.ChangeAnswered(self._ledger.now(), order.tag, answer, text, reject))
+
+    # -- asking ------------------------------------------------------------------------------
+
+    async def look_up(self, order: Order) -> None:
+        """Find an order of unknown outcome in the broker's book by its tag; absent only after many good reads."""
+        flight = self._in_flight.get(order.tag)
+        if flight is not None:
+            await asyncio.wait([flight])
+        ledger = self._ledger
+        if order.state is State.INTENDED:
+            ledger.record(f.OrderUnknown(ledger.now(), order.tag, "the answer was never recorded"))
+        if order.state is State.UNKNOWN:
+            ledger.alarm(f"order {order.tag} has an unknown outcome: looking it up", page=False)
+        tries = 0
+        while order.state is State.UNKNOWN:
+            await asyncio.sleep(_LOOKUP_S[min(tries, len(_LOOKUP_S) - 1)])
+            tries += 1
+            await self.refresh()
+            if order.state is State.UNKNOWN:
+                self._page_unknown(order)
+
+    def _page_unknown(self, order: Order) -> None:
+        if order.tag not in self._paged and self._ledger.now() - order.answered_us >= _PAGE_UNKNOWN_US:
+            self._paged.add(order.tag)
+            what = f"{order.side.value} {order.qty} {order.symbol}"
+            self._ledger.alarm(f"it is still not known whether {what} was accepted: look for it in the broker's app")
+
+    async def refresh(self) -> bool:
+        """Read the broker's order book and apply it; False when it could not be read, or cannot be believed."""
+        begun_us = self._ledger.now()
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                reports = await self.broker.orders()
+        except Exception as error:
+            self._unread(f"the order book cannot be read: {type(error).__name__}: {error}")
+            return False
+        if not self._believable(reports):
+            self._unread(f"the order book shows {len(reports)} orders and had {self._most_seen}: not believed")
+            return False
+        self._most_seen, self._book_error = max(self._most_seen, len(reports)), ""
+        self.read_us, self.failing_since_us = self._ledger.now(), None
+        for report in reports:
+            self._inbox.apply(report)
+        await self._count_absences({report.tag for report in reports}, begun_us)
+        return True
+
+    def _unread(self, text: str) -> None:
+        """A failed read shows nothing: not that an order is absent, and never that we are flat."""
+        self._looks.clear()
+        if self.failing_since_us is None:
+            self.failing_since_us = self._ledger.now()
+        if text != self._book_error:
+            self._book_error = text
+            self._ledger.alarm(text, page=False)
+
+    def _believable(self, reports: "list[OrderReport] | object") -> bool:
+        """A book never shrinks in a day, and what was accepted long ago is in it (B20)."""
+        assert isinstance(reports, list | tuple), "an order book is a sequence"
+        if len(reports) < self._most_seen:
+            return False
+        now, day = self._ledger.now(), self._ledger.day
+        old = [
+            o
+            for o in self._ledger.book.of_day(day)
+            if o.order_id is not None and not o.over and now - o.answered_us > _SETTLED_US
+        ]
+        shown = {report.order_id for report in reports}
+        return all(order.order_id in shown for order in old)
+
+    async def _count_absences(self, shown: set[str], begun_us: int) -> None:
+        """After a good read: an order of unknown outcome that was often and long enough not in it is absent."""
+        for order in self._ledger.book.live_orders():
+            if order.state is not State.UNKNOWN or order.tag in shown or begun_us < order.answered_us:
+                continue
+            before = self._looks.get(order.tag, _Look(begun_us, 0))
+            look = self._looks[order.tag] = before._replace(reads=before.reads + 1)
+            long_enough = self._ledger.now() - look.since_us >= _ABSENT_AFTER_US
+            if look.reads >= _GOOD_READS and long_enough and await self._moved_nothing(order):
+                self._looks.pop(order.tag, None)
+                if order.state is State.UNKNOWN:
+                    self._ledger.record(f.OrderAbsent(self._ledger.now(), order.tag, look.reads))
+
+    async def _moved_nothing(self, order: Order) -> bool:
+        """Whether the account's position is what our fills make it: then the order has done nothing."""
+        if self.broker.at_once:
+            return True
+        found = await self.positions()
+        if found is None:
+            return False
+        net = sum(each.net for each in found if each.contract == order.contract)
+        return net == self._ledger.book.held_of(order.contract) + self.others.get(order.contract, 0)
+
+    async def positions(self) -> "list[Holding] | None":
+        """What the account holds; None when it could not be read, which never means that it holds nothing."""
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                return list(await self.broker.positions())
+        except Exception as error:
+            text = f"the positions cannot be read: {type(error).__name__}: {error}"
+            if text != self._book_error:
+                self._book_error = text
+                self._ledger.alarm(text, page=False)
+            return None
+
+    async def follow(self) -> None:
+        """Apply the broker's reports as they come, for ever."""
+        async for report in self.broker.reports():
+            self._inbox.apply(report)
+
+
+def is_stray(error: BaseException) -> bool:
+    """Whether a `CancelledError` came out of a door although nobody cancelled this task: then it is a mere failure."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() == 0
