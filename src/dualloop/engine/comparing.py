@@ -1,8 +1,9 @@
 """Our positions against the account's: whose hand it was when they differ, and what is recorded of it.
 
-A failed read is never "flat". A disagreement must persist for two reads over five seconds,
-unless the order that made it is seen; and before a sale by somebody else is booked our own
-live sells are cancelled, so that nothing is sold twice (§5.11).
+A failed read is never "flat", and neither is an empty one: a sale by somebody else is booked when
+the order that made it is seen in the account's book, or when many reads over a long time agree.
+Until then what is missing is not sold (a late exit beats a second sell) and a person is told.
+Before it is booked our own live sells are cancelled, so that nothing is sold twice (§5.11).
 """
 
 from typing import NamedTuple
@@ -15,11 +16,14 @@ from dualloop.engine.leaving import Leaving
 from dualloop.engine.ledger import Ledger
 from dualloop.engine.wire import Wire
 from dualloop.market.instruments import Contract, Master
-from dualloop.market.reasons import ExitReason, Side
+from dualloop.market.reasons import ExitReason, Risk, Side
 from dualloop.market.units import SECOND_US
 from dualloop.ports import OrderReport
 
 _PERSISTS_US = 5 * SECOND_US
+_HALTS_US = 10 * SECOND_US
+_SURE_US, _SURE_READS = 60 * SECOND_US, 10
+"""What no order explains is believed after so long and so many reads that say the same."""
 AGAIN_US = 2 * SECOND_US
 """How long an answer to a cancel, or a new order, is waited for before it is asked for again."""
 
@@ -29,6 +33,7 @@ class _Doubt(NamedTuple):
 
     others: int
     since_us: int
+    reads: int = 1
 
 
 class Comparison:
@@ -75,37 +80,52 @@ class Comparison:
         """What is to be done about units that the account has beyond ours (negative: fewer than ours)."""
         known = self._wire.others.get(contract, 0)
         if others == known:
-            self._doubts.pop(contract, None)
+            self._settle(contract)
             return []
         name = self._master[contract].symbol if contract in self._master else str(contract)
         what = f"{name}: the account holds {others:+d} units beyond ours"
-        sure = others < 0 and bool(self._unbooked(contract))
-        if not sure and not self._persists(contract, others):
-            return [what]
-        if others < 0 and any(order.state in (State.UNKNOWN, State.INTENDED) for order in self._sells(contract)):
-            return [what]  # it may be our own sell, whose outcome is being looked up
-        self._doubts.pop(contract, None)
-        if others >= 0:
+        doubt = self._doubted(contract, others)
+        age_us = self._ledger.now() - doubt.since_us
+        if others < 0:
+            await self._missing(contract, -others, doubt, age_us, what)
+        elif age_us >= _PERSISTS_US:
+            self._settle(contract)
             self._wire.others[contract] = others
             for report, _ in self._unbooked(contract):
                 self._theirs[report.order_id] = report.filled
             self._ledger.alarm(f"{what}: bought or sold by somebody else, and left alone", page=False)
-        else:
-            await self._sold_by_others(contract, -others)
         return [what]
 
-    def _persists(self, contract: Contract, others: int) -> bool:
-        """Whether the same disagreement was there five seconds ago."""
-        doubt = self._doubts.get(contract)
-        if doubt is None or doubt.others != others:
-            self._doubts[contract] = _Doubt(others, self._ledger.now())
-            return False
-        return self._ledger.now() - doubt.since_us >= _PERSISTS_US
+    def _doubted(self, contract: Contract, others: int) -> _Doubt:
+        """How long the account has said this by now."""
+        before = self._doubts.get(contract)
+        same = before is not None and before.others == others
+        doubt = before._replace(reads=before.reads + 1) if before and same else _Doubt(others, self._ledger.now())
+        self._doubts[contract] = doubt
+        return doubt
 
-    async def _sold_by_others(self, contract: Contract, missing: int) -> None:
-        """Somebody sold what was ours: our own sells shrink first, then it is booked."""
+    def _settle(self, contract: Contract) -> None:
+        self._doubts.pop(contract, None)
+        self._exits.doubtful.discard(contract)
+
+    async def _missing(self, contract: Contract, missing: int, doubt: _Doubt, age_us: int, what: str) -> None:
+        """The account has fewer than ours: somebody sold them, or it does not say what is."""
+        self._exits.doubtful.add(contract)
+        sells = [order for position in self._of(contract) for order in position.exits]
+        if any(order.state in (State.UNKNOWN, State.INTENDED) for order in sells):
+            return  # it may be our own sell, whose outcome is being looked up
+        seen = sum(rest for _, rest in self._unbooked(contract))
+        sure = doubt.reads >= _SURE_READS and age_us >= _SURE_US
+        if seen or sure:
+            await self._sold_by_others(contract, missing if sure else min(missing, seen))
+        elif age_us >= _HALTS_US and self._ledger.book.risk is Risk.RUNNING:
+            self._ledger.halt(f"{what}, and no order explains it")
+            self._ledger.alarm(f"{what}, and no order explains it: compare the position in the broker's app")
+
+    async def _sold_by_others(self, contract: Contract, most: int) -> None:
+        """Somebody sold what was ours, so many units at most: our own sells shrink first, then it is booked."""
         for position in self._ledger.book.open_positions():
-            if position.contract != contract or missing <= 0:
+            if position.contract != contract or most <= 0:
                 continue
             async with self._exits.lock(position):
                 if not await self.cancelled(position.live_exits, "somebody else has sold it"):
@@ -115,10 +135,11 @@ class Comparison:
                     return
                 net = sum(each.net for each in holdings if each.contract == contract)
                 missing = self._ledger.book.held_of(contract) + self._wire.others.get(contract, 0) - net
-                sold = min(missing, position.held)
+                sold = min(missing, position.held, most)
                 if sold > 0:
                     self._book_outside(position, sold)
-                    missing -= sold
+                    self._settle(contract)
+                    most -= sold
 
     async def cancelled(self, orders: list[Order], why: str) -> bool:
         """Cancel these orders; True once the book shows that none of them lives."""
@@ -155,7 +176,7 @@ class Comparison:
 
     def _unbooked(self, contract: Contract) -> list[tuple[OrderReport, int]]:
         """Others' sells of a contract since it was bought, and how much of each is in no record yet."""
-        of = [p for p in self._ledger.book.positions.values() if p.contract == contract]
+        of = self._of(contract)
         since_us = min((p.opened_us for p in of), default=0)
         booked = dict(self._theirs)
         for position in of:
@@ -168,6 +189,5 @@ class Comparison:
         ]
         return [(report, rest) for report, rest in found if rest > 0]
 
-    def _sells(self, contract: Contract) -> list[Order]:
-        of = [p for p in self._ledger.book.positions.values() if p.contract == contract]
-        return [order for position in of for order in position.exits]
+    def _of(self, contract: Contract) -> list[Position]:
+        return [p for p in self._ledger.book.positions.values() if p.contract == contract]

@@ -241,7 +241,7 @@ class Watcher:
         if stale is not None and now - self._heard_us >= stale and self._asking is None:
             self._ask_quote()
         if stale is not None and self._desk.real:
-            self._tell_silence(now - self._heard_us)
+            self._tell_silence(now - self._heard_us - stale)  # quotes are asked only once the stream is stale
         silent_us = self._session.over_us if stale is None else max(self._exit_us, self._heard_us) + stale
         if self._leaving is None and now >= self._exit_us and now >= silent_us:
             self._leave_without_price()

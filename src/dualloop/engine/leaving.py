@@ -56,6 +56,10 @@ class Leaving:
         self._page_again_us: dict[str, int] = {}
         self._band_refusals: dict[str, int] = {}
         self._slice: dict[str, int] = {}
+        self._verified: set[str] = set()
+        """Positions of an earlier start that the account was seen to have."""
+        self.doubtful: set[Contract] = set()
+        """Contracts of which the account shows fewer than ours: no more is sold than it has."""
         self._product: dict[str, Product] = {}
         self._touches: dict[Contract, Touch] = {}
 
@@ -109,13 +113,30 @@ class Leaving:
         listed = self._master[position.contract]
         most = min(self._slice.get(position.key, listed.freeze), listed.freeze)
         limit = None if self._wire.broker.at_once else self._limit(position, self._touch_of(position, card))
-        sent = []
-        while (free := position.held - position.selling) > 0:
+        sent: list[Order] = []
+        may_sell = await self._sellable(position)
+        while (free := min(position.held - position.selling, may_sell)) > 0:
             intent = self._intent(position, card, seen_us, min(free, most), limit)
+            may_sell -= intent.qty
             sent.append(await self._wire.send(intent))
             if sent[-1].over or sent[-1].state is State.UNKNOWN:
                 break
         return sent
+
+    async def _sellable(self, position: Position) -> int:
+        """Units that may be sold. After a restart, or in doubt, the account is asked: a person may have sold some."""
+        book = self._ledger.book
+        known = position.opened_us > book.started_us or position.key in self._verified
+        if (known and position.contract not in self.doubtful) or self._wire.broker.at_once:
+            return position.held
+        holdings = await self._wire.positions()
+        if holdings is None:
+            self._page(position, "the account's positions cannot be read, so nothing more is sold unseen")
+            return 0
+        net = sum(each.net for each in holdings if each.contract == position.contract)
+        if net >= book.held_of(position.contract):
+            self._verified.add(position.key)
+        return max(net - position.selling, 0)
 
     def _intent(
         self, position: Position, card: f.ExitCard, seen_us: int | None, qty: int, limit: int | None
@@ -181,7 +202,7 @@ class Leaving:
             for order in position.live_exits:
                 if order.state in (State.UNKNOWN, State.INTENDED):
                     await self._wire.look_up(order)
-                elif not self._wire.broker.at_once and not order.rests_as_stop:
+                elif not self._wire.broker.at_once and (order.leaves or not order.rests_as_stop):
                     await self._press(position, order)
             since_us = position.leaving_us
             late = since_us and self._ledger.now() - since_us >= _PAGE_AFTER_US
@@ -204,7 +225,7 @@ class Leaving:
             self._band_refusals[position.key] = self._band_refusals.get(position.key, 0) + 1
         await self._ask_touch(position)
         limit = self._limit(position, self._touches.get(position.contract) or Touch(position.last_price))
-        if limit != order.limit and not order.over:
+        if (limit, None) != (order.limit, order.trigger) and not order.over:
             await self._wire.change(order, Change(order.qty, limit), "not filled yet: closer to what is bid")
 
     def _is_stuck(self, order: Order) -> bool:

@@ -11,26 +11,60 @@ from dualloop.book import facts as f
 from dualloop.book.orders import State
 from dualloop.book.positions import Position
 from dualloop.engine.desk import Desk
+from dualloop.market.instruments import Contract
+from dualloop.market.reasons import Risk
 from dualloop.ports import BARS, Feed
 from dualloop.strategy import exit as stops
 from dualloop.strategy.belief import Belief, accept, offer
 
 _TIMEOUT_S = 5.0
+_BETWEEN_S = 2.0
+_UNREAD = "what the broker has is not known yet"
 
 
 async def recover(desk: Desk, feed: Feed) -> bool:
-    """Bring book and watches up to date; False when the broker's book could not be read yet."""
-    if not desk.book.orders:
+    """Bring book and watches up to date; False when what the broker has could not be read, or not agreed on, yet.
+
+    Then entries wait (MONITOR_ONLY) until `agree` says so; what is held is watched all the same.
+    """
+    book, real = desk.book, not desk.wire.broker.at_once
+    if not book.orders and not real:
         return True
-    read = await desk.refresh()
-    if not read:
-        desk.alarm("the order book cannot be read after the restart: it is asked for until it can be")
-    for order in desk.book.live_orders():
-        if order.state is State.INTENDED:
+    if real:
+        agreed = await agree(desk, again=not book.clean)
+    else:
+        agreed = await desk.refresh()
+    if not agreed:
+        desk.halt(_UNREAD, Risk.MONITOR_ONLY)
+        desk.alarm("the broker's orders and positions could not be read: no entries until they are; exits go on")
+    for order in book.live_orders():
+        if order.state is State.INTENDED and not desk.wire.is_in_flight(order):
             desk.record(f.OrderUnknown(desk.now(), order.tag, "the process died before the answer was recorded"))
-    for position in desk.book.open_positions():
+    for position in book.open_positions():
         await _extremes(desk, feed, position)
-    return read
+    return agreed
+
+
+async def agree(desk: Desk, *, again: bool = True) -> bool:
+    """Read orders and positions, after a crash twice two seconds apart: they must say the same (§5.10)."""
+    nets: list[dict[Contract, int]] = []
+    for _ in range(2 if again else 1):
+        if nets:
+            await asyncio.sleep(_BETWEEN_S)
+        holdings = await desk.wire.positions() if await desk.refresh() else None
+        if holdings is None:
+            return False
+        nets.append({each.contract: each.net for each in holdings if each.net})
+    if nets[0] != nets[-1]:
+        return False
+    await desk.reconcile()
+    return True
+
+
+def lift(desk: Desk) -> None:
+    """What the broker has is known after all: entries may go on, unless something else halted them."""
+    if desk.book.halted == _UNREAD:
+        desk.resume("the broker's book, which could be read at last")
 
 
 async def _extremes(desk: Desk, feed: Feed, position: Position) -> None:

@@ -24,7 +24,7 @@ from dualloop.engine.entry_loop import EntryLoop
 from dualloop.engine.exit_loop import ExitLoop, exit_card
 from dualloop.engine.keeper import Keeper
 from dualloop.engine.operator_loop import OperatorLoop
-from dualloop.engine.recovery import recover
+from dualloop.engine.recovery import agree, lift, recover
 from dualloop.engine.wire import SEND_TIMEOUT_S
 from dualloop.journal import JournalDead
 from dualloop.market.calendar import Session as Hours
@@ -177,11 +177,13 @@ class Session:
         await self.desk.follow_reports()
 
     async def _read_the_book(self) -> None:
-        """After a restart that could not read the broker's book: read it as soon as it can be."""
-        read = False
-        while not read:
+        """After a restart that could not read what the broker has: read it as soon as it can be."""
+        real = not self.desk.wire.broker.at_once
+        while True:
             await asyncio.sleep(_BOOK_AGAIN_S)
-            read = await self.desk.refresh()
+            if await (agree(self.desk) if real else self.desk.refresh()):
+                lift(self.desk)
+                return
 
     async def _clock(self) -> None:
         """The day's promises (R15): entries cancelled at `exit.start`, a person paged before `flat_by` and at it."""

@@ -32,6 +32,8 @@ SEND_TIMEOUT_S = 5.0
 _GOOD_READS = 4
 _ABSENT_AFTER_US = 20 * SECOND_US
 _LOOKUP_S = (0.5, 1.0, 2.0, 3.0, 5.0)
+_TELL_UNREAD_US = 5 * SECOND_US
+"""Reads that fail for less are not worth a word: the next one is a moment away."""
 _PAGE_UNKNOWN_US = 120 * SECOND_US
 """An outcome unknown for so long is a person's matter (I8)."""
 _SETTLED_US = 120 * SECOND_US
@@ -54,14 +56,14 @@ class Wire:
         """Units of each contract that the account holds beyond ours, as last agreed on."""
         self.read_us = 0
         """When the order book was last read well."""
-        self.failing_since_us: int | None = None
-        """Since when reads of the order book have failed; None while they succeed."""
+        self._failing: dict[str, int] = {}
+        """Since when reads of something have failed, while they do."""
         self._ledger = ledger
         self._inbox = inbox
         self._in_flight: dict[str, asyncio.Task[None]] = {}
         self._looks: dict[str, _Look] = {}
         self._most_seen = 0
-        self._book_error = ""
+        self._told_unread: set[str] = set()
         self._paged: set[str] = set()
 
     # -- sending -----------------------------------------------------------------------------
@@ -126,6 +128,10 @@ class Wire:
         """Record a failed send, unless a report has already told more."""
         if order.state is State.INTENDED:
             self._ledger.record(fact)
+
+    def is_in_flight(self, order: Order) -> bool:
+        """Whether this process has sent it and waits for the answer."""
+        return order.tag in self._in_flight
 
     async def drain(self, most_s: float) -> None:
         """Wait for what is on its way: nothing that was sent is left without its outcome if that can be had."""
@@ -202,26 +208,36 @@ class Wire:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 reports = await self.broker.orders()
         except Exception as error:
-            self._unread(f"the order book cannot be read: {type(error).__name__}: {error}")
+            self._unread("order book", f"{type(error).__name__}: {error}")
             return False
         if not self._believable(reports):
-            self._unread(f"the order book shows {len(reports)} orders and had {self._most_seen}: not believed")
+            self._unread("order book", f"it shows {len(reports)} orders and had {self._most_seen}, not believed")
             return False
-        self._most_seen, self._book_error = max(self._most_seen, len(reports)), ""
-        self.read_us, self.failing_since_us = self._ledger.now(), None
+        self._most_seen = max(self._most_seen, len(reports))
+        self.read_us = self._ledger.now()
+        self._was_read("order book")
         for report in reports:
             self._inbox.apply(report)
         await self._count_absences({report.tag for report in reports}, begun_us)
         return True
 
-    def _unread(self, text: str) -> None:
+    @property
+    def failing_since_us(self) -> int | None:
+        """Since when orders or positions cannot be read; None while both can."""
+        return min(self._failing.values(), default=None)
+
+    def _unread(self, what: str, why: str) -> None:
         """A failed read shows nothing: not that an order is absent, and never that we are flat."""
         self._looks.clear()
-        if self.failing_since_us is None:
-            self.failing_since_us = self._ledger.now()
-        if text != self._book_error:
-            self._book_error = text
-            self._ledger.alarm(text, page=False)
+        now = self._ledger.now()
+        since_us = self._failing.setdefault(what, now)
+        if what not in self._told_unread and now - since_us >= _TELL_UNREAD_US:
+            self._told_unread.add(what)
+            self._ledger.alarm(f"the {what} cannot be read: {why}", page=False)
+
+    def _was_read(self, what: str) -> None:
+        self._failing.pop(what, None)
+        self._told_unread.discard(what)
 
     def _believable(self, reports: "list[OrderReport] | object") -> bool:
         """A book never shrinks in a day, and what was accepted long ago is in it (B20)."""
@@ -264,13 +280,12 @@ class Wire:
         """What the account holds; None when it could not be read, which never means that it holds nothing."""
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                return list(await self.broker.positions())
+                found = list(await self.broker.positions())
         except Exception as error:
-            text = f"the positions cannot be read: {type(error).__name__}: {error}"
-            if text != self._book_error:
-                self._book_error = text
-                self._ledger.alarm(text, page=False)
+            self._unread("positions", f"{type(error).__name__}: {error}")
             return None
+        self._was_read("positions")
+        return found
 
     async def follow(self) -> None:
         """Apply the broker's reports as they come, for ever."""

@@ -1,0 +1,58 @@
+"""Somebody else at a simulated account: a person in the broker's app, or the broker itself. No rule, no network."""
+
+from dualloop.market.instruments import Contract
+from dualloop.market.reasons import Product, Side
+from dualloop.ports import Change, OrderReport, OrderRequest
+from dualloop.sim.account_floor import Floor
+from dualloop.sim.account_tape import Tape
+from dualloop.sim.loop import VirtualLoop
+
+SQUARE_OFF = "square-off"
+
+
+class ByHand:
+    """Its orders have no tag. Each act is done at once; the orders that it makes are told like any other."""
+
+    def __init__(self, floor: Floor, tape: Tape, loop: VirtualLoop) -> None:
+        self._floor = floor
+        self._tape = tape
+        self._loop = loop
+
+    def sell(self, contract: Contract, qty: int, limit: int | None = None) -> OrderReport:
+        """Sell units at the touch, all of them; with a limit as an order that may rest."""
+        return self._trade(contract, Side.SELL, qty, limit)
+
+    def buy(self, contract: Contract, qty: int, limit: int | None = None) -> OrderReport:
+        """Buy units at the touch, all of them; with a limit as an order that may rest."""
+        return self._trade(contract, Side.BUY, qty, limit)
+
+    def cancel(self, order_id: str) -> None:
+        """Cancel any order of the account. `Refused` when it is over."""
+        self._floor.cancel(order_id)
+
+    def modify(self, order_id: str, change: Change) -> None:
+        """Change any order of the account. `Refused` as for us."""
+        self._floor.modify(order_id, change)
+
+    def convert(self, contract: Contract, product: Product) -> None:
+        """Turn what is held into another product."""
+        assert self._floor.nets.get(contract), "only what is held can be converted"
+        self._floor.products[contract] = product
+
+    def square_off(self, *, cancels: bool = False) -> list[OrderReport]:
+        """The broker closes every position at the touch; with `cancels` it ends all waiting orders first."""
+        if cancels:
+            for order in [each for each in self._floor.book.values() if each.alive]:
+                self._floor.cancel(order.order_id, SQUARE_OFF)
+        nets = [(contract, net) for contract, net in self._floor.nets.items() if net]
+        return [
+            self._trade(contract, Side.SELL if net > 0 else Side.BUY, abs(net), None, SQUARE_OFF)
+            for contract, net in nets
+        ]
+
+    def _trade(self, contract: Contract, side: Side, qty: int, limit: int | None, note: str = "") -> OrderReport:
+        symbol = self._tape.master[contract].symbol
+        product = self._floor.products.get(contract, Product.INTRADAY)
+        request = OrderRequest("", contract, symbol, side, qty, self._loop.now_us(), limit=limit, product=product)
+        order = self._floor.trade(request, note) if limit is None else self._floor.place(request)
+        return order.report()

@@ -1,0 +1,124 @@
+"""The line to a simulated account: brings calls there and answers back, or loses them as the faults say."""
+
+import asyncio
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+from dualloop.market.units import SECOND_US
+from dualloop.ports import BrokerError, Change, LoggedOut, OrderRequest, Unknown
+from dualloop.sim.account_faults import Copy, Failure, Faults, Hangs, Read, Script, Trip
+from dualloop.sim.loop import VirtualLoop
+
+T = TypeVar("T")
+
+
+class Call(StrEnum):
+    PLACE = "place"
+    MODIFY = "modify"
+    CANCEL = "cancel"
+    ORDERS = "orders"
+    POSITIONS = "positions"
+    FUNDS = "funds"
+    QUOTE = "quote"
+
+
+class Sent(NamedTuple):
+    """One request, as it was sent. `arrives` is False when the broker never gets it."""
+
+    at_us: int
+    call: Call
+    order_id: str = ""
+    body: OrderRequest | Change | None = None
+    arrives: bool = True
+
+
+class Line:
+    """One connection. `sent` has every request of the day, reads too, whether it arrived or not."""
+
+    def __init__(self, loop: VirtualLoop, faults: Faults) -> None:
+        self._loop = loop
+        self._faults = faults
+        self._copies: dict[str, Any] = {}
+        self.sent: list[Sent] = []
+
+    async def write(
+        self,
+        call: Call,
+        script: Script[Trip],
+        act: Callable[[Trip], T],
+        order_id: str = "",
+        body: OrderRequest | Change | None = None,
+    ) -> T:
+        """Send an order call: `act` is done when it arrives. Raises what `act` raises, or what the trip says."""
+        await self._pass(Sent(self._loop.now_us(), call, order_id, body, arrives=False))
+        trip = script.take()
+        assert trip.arrives or trip.answer is not None, "what never arrives cannot be answered"
+        self.sent.append(Sent(self._loop.now_us(), call, order_id, body, trip.arrives))
+        answer = self._arrival(trip, act)
+        if trip.answer is not None:
+            await self._sleep(trip.late_us)
+            await _fail(trip.answer)
+        outcome = await answer
+        await self._sleep(trip.late_us)
+        if isinstance(outcome, BrokerError):
+            raise outcome
+        return outcome
+
+    async def read(self, call: Call, script: Script[Read], fresh: Callable[[], T], empty: T, about: str = "") -> T:
+        """Ask for something; `about` names what, where the call alone does not."""
+        await self._pass(Sent(self._loop.now_us(), call, about, arrives=False))
+        fate = script.take()
+        self.sent.append(Sent(self._loop.now_us(), call, about))
+        shown, key = empty, f"{call} {about}"
+        if fate.copy is Copy.STALE:
+            shown = self._copies.get(key, empty)
+        elif fate.copy is Copy.FRESH and fate.fails is None:
+            shown = self._copies[key] = fresh()
+        await self._sleep(fate.late_us)
+        if fate.fails is not None:
+            await _fail(fate.fails)
+        return shown
+
+    async def check(self) -> None:
+        """Raises what any request would meet now, because of the network or the session."""
+        if self._faults.down is not None:
+            await _fail(self._faults.down)
+        if self._faults.logged_out:
+            raise LoggedOut("simulated: the session is over")
+
+    async def _pass(self, lost: Sent) -> None:
+        """`check` for a request that is kept in `sent` when it is stopped here."""
+        if self._faults.down is not None or self._faults.logged_out:
+            self.sent.append(lost)
+        await self.check()
+
+    def _arrival(self, trip: Trip, act: Callable[[Trip], T]) -> "asyncio.Future[T | BrokerError]":
+        """What the broker will say. A caller that goes away changes nothing of what happens there."""
+        answer: asyncio.Future[T | BrokerError] = self._loop.create_future()
+
+        def arrive() -> None:
+            outcome: T | BrokerError
+            try:
+                outcome = act(trip)
+            except BrokerError as error:
+                outcome = error
+            if not answer.done():
+                answer.set_result(outcome)
+
+        if trip.arrives and trip.after_us:
+            self._loop.call_later(trip.after_us / SECOND_US, arrive)
+        elif trip.arrives:
+            arrive()
+        return answer
+
+    async def _sleep(self, us: int) -> None:
+        if us:
+            await asyncio.sleep(us / SECOND_US)
+
+
+async def _fail(failure: Failure) -> NoReturn:
+    if isinstance(failure, Hangs):
+        await asyncio.sleep(failure.for_us / SECOND_US)
+        raise Unknown("simulated: no answer came")
+    raise failure("simulated: the request failed")
