@@ -44,6 +44,10 @@ class OtherMode(JournalError):
     """The journal belongs to another mode: a journal never changes its mode."""
 
 
+class Damaged(JournalError):
+    """A fact does not follow from the one before it: the file was changed, cut, or the disk lost what it had."""
+
+
 class JournalDead(JournalError):
     """A commit failed: nothing may be acted on any more. Never retried: a failed fsync loses what it lost."""
 
@@ -76,6 +80,7 @@ class Journal:
         """Hash of all facts so far, in their order."""
         self._dead = ""
         """Why nothing can be written any more."""
+        self._file = (folder / FILE).stat().st_ino
         self.tell: Callable[[AnyFact], None] | None = None
         """Hears each fact once it is durable. It must neither fail nor wait."""
 
@@ -96,10 +101,11 @@ class Journal:
             rows.append((seq, fact.at_us, type(fact).__name__, body.decode(), digest))
         self._dead = f"{self.folder / FILE} was left in the middle of a write"
         try:
+            self._check_place()
             self._db.execute("BEGIN IMMEDIATE")
             self._db.executemany(_INSERT, rows)
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._dead = f"{self.folder / FILE} cannot be written ({error})"
             raise JournalDead(self._dead) from error
         self.seq, self.digest, self._dead = seq, digest, ""
@@ -107,8 +113,13 @@ class Journal:
             for fact in facts:
                 self.tell(fact)
 
+    def _check_place(self) -> None:
+        """Raises `OSError` when the file is not where it was: what is written into a deleted file is lost."""
+        if os.stat(self.folder / FILE).st_ino != self._file:
+            raise FileNotFoundError("another file is in its place")
+
     def facts(self) -> Iterator[AnyFact]:
-        """Every fact so far, in order."""
+        """Every fact so far, in order. Raises `Damaged` where one does not follow from the one before."""
         return _facts(self._db)
 
     def close(self) -> None:
@@ -213,7 +224,11 @@ def _chain(previous: str, body: bytes) -> str:
 
 
 def _facts(db: sqlite3.Connection) -> Iterator[AnyFact]:
-    for seq, body in db.execute("SELECT seq, body FROM fact ORDER BY seq"):
+    digest = ""
+    for number, (seq, body, stored) in enumerate(db.execute("SELECT seq, body, hash FROM fact ORDER BY seq"), start=1):
+        digest = _chain(digest, body.encode())
+        if seq != number or digest != stored:
+            raise Damaged(f"fact {number} is not what was written: the journal is damaged; keep it, and start another")
         try:
             yield decode(body)
         except ValueError as error:

@@ -6,12 +6,13 @@ Until then what is missing is not sold (a late exit beats a second sell) and a p
 Before it is booked our own live sells are cancelled, so that nothing is sold twice (§5.11).
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from dualloop.book import facts as f
 from dualloop.book.orders import State
 from dualloop.book.positions import Order, Position
-from dualloop.engine.inbox import Inbox, card_of
+from dualloop.engine.inbox import Inbox
 from dualloop.engine.leaving import Leaving
 from dualloop.engine.ledger import Ledger
 from dualloop.engine.wire import Wire
@@ -39,12 +40,21 @@ class _Doubt(NamedTuple):
 class Comparison:
     """Compares, and settles what differs."""
 
-    def __init__(self, ledger: Ledger, wire: Wire, inbox: Inbox, exits: Leaving, master: Master) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        wire: Wire,
+        inbox: Inbox,
+        exits: Leaving,
+        master: Master,
+        card_now: Callable[[Position, ExitReason], f.ExitCard],
+    ) -> None:
         self._ledger = ledger
         self._wire = wire
         self._inbox = inbox
         self._exits = exits
         self._master = master
+        self._card_now = card_now
         self._doubts: dict[Contract, _Doubt] = {}
         self._theirs: dict[str, int] = {}
         """Units of each foreign order that sold what was not ours."""
@@ -152,7 +162,7 @@ class Comparison:
     def _book_outside(self, position: Position, qty: int) -> None:
         """Record what somebody else sold, under their orders as far as those are seen."""
         price, now = position.last_price, self._ledger.now()
-        card = card_of(position, ExitReason.EXTERNAL, now)
+        card = self._card_now(position, ExitReason.EXTERNAL)
         for report, unbooked in self._unbooked(position.contract):
             part = min(qty, unbooked)
             before = position.outside.get(report.order_id)

@@ -13,6 +13,7 @@ from dualloop.book import facts as f
 from dualloop.book.book import Book
 from dualloop.book.orders import State
 from dualloop.book.positions import Order, Position
+from dualloop.engine.cards import exit_card
 from dualloop.engine.comparing import Comparison
 from dualloop.engine.inbox import Inbox
 from dualloop.engine.leaving import Leaving
@@ -65,7 +66,7 @@ class Desk:
         self.mode = mode
         self.real = not broker.at_once if real is None else real
         self.ledger = Ledger(journal, book, day, mode, now)
-        self.inbox = Inbox(self.ledger, params, master, self._filled)
+        self.inbox = Inbox(self.ledger, params, master, self._filled, self.card_now)
         self.wire = Wire(self.ledger, broker, self.inbox)
         self.now, self.record, self.alarm = self.ledger.now, self.ledger.record, self.ledger.alarm
         self.news, self.halt, self.resume, self.ack = (
@@ -88,7 +89,7 @@ class Desk:
         """Exits that were decided on, with the time of their price: a restart of the exit loop must not forget one."""
         self.exits = Leaving(self.ledger, self.wire, master, self.last_price, self.by_hand)
         self.lock, self.press = self.exits.lock, self.exits.press
-        self.comparison = Comparison(self.ledger, self.wire, self.inbox, self.exits, master)
+        self.comparison = Comparison(self.ledger, self.wire, self.inbox, self.exits, master, self.card_now)
         self.reconcile = self.comparison.compare
         self._trace: dict[str, deque[tuple[int, int]]] = {}
 
@@ -117,6 +118,12 @@ class Desk:
         if position.key not in self._watches:
             self._watches[position.key] = watch_of(position, self.book, self.day, self.params)
         return self._watches[position.key]
+
+    def card_now(self, position: Position, reason: ExitReason) -> f.ExitCard:
+        """How the position stands, for an exit that its stops did not decide."""
+        price = self.last_price.get(position.key, position.last_price)
+        heard_us = self.heard_us.get(position.key, position.last_us)
+        return exit_card(self.watch(position), (reason,), price, heard_us, position.bar_us, self.params)
 
     def saw(self, position: Position, watch: stops.Watch, ltp: int, *, record: bool = True) -> None:
         """A believed price moved the watch; peak, low and trail go to disk at most once a clock second (R33)."""

@@ -16,7 +16,7 @@ from dualloop.market.calendar import BAR_PRICE_DELAY_US, CANDLE_DELAY_US, CANDLE
 from dualloop.market.instruments import Contract
 from dualloop.market.quotes import Candle, Chain
 from dualloop.market.reasons import Direction, Verdict, Why
-from dualloop.market.units import SECOND_US
+from dualloop.market.units import SECOND_US, clock, rupees
 from dualloop.ports import BARS, BrokerError, Feed, Ticks
 from dualloop.strategy import entry
 from dualloop.strategy import exit as stops
@@ -113,12 +113,20 @@ class EntryLoop:
                 return
             first_us = day.lacking(contract)
             if first_us <= start_us:
-                day.see_candles(contract, await self._candles(contract, first_us, start_us))
+                # One candle more than is lacking: a broker may have revised the last one since.
+                again_us = max(first_us - day.session.candle_us, day.session.open_us)
+                self._tell_revised(day.see_candles(contract, await self._candles(contract, again_us, start_us)))
             if contract != day.looked_at(self._desk.held()):
                 continue  # the position opened or closed meanwhile: the candle is about another contract now
             if day.candle(contract) is not None or self._now() >= give_up_us:
                 return
             await self._pause(give_up_us)
+
+    def _tell_revised(self, revised: tuple[Candle, Candle] | None) -> None:
+        if revised is not None:
+            old, new = revised
+            what = f"close {rupees(old.close)}, volume {old.volume} to close {rupees(new.close)}, volume {new.volume}"
+            self._desk.alarm(f"the candle of {clock(old.start_us)} was revised by the broker, from {what}", page=False)
 
     async def _ask(self, fetch: Callable[[], Awaitable[Candle | None]], give_up_us: int) -> Candle | None:
         """Fetch again every few seconds until it is there or given up."""

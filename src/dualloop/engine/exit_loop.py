@@ -11,6 +11,7 @@ from functools import partial
 
 from dualloop.book import facts as f
 from dualloop.book.positions import Order, Position
+from dualloop.engine.cards import exit_card as exit_card
 from dualloop.engine.desk import Desk
 from dualloop.engine.wire import is_stray
 from dualloop.market.calendar import Session
@@ -20,7 +21,6 @@ from dualloop.market.units import SECOND_US
 from dualloop.ports import BrokerError, Feed, Ticks
 from dualloop.strategy import belief as beliefs
 from dualloop.strategy import exit as stops
-from dualloop.strategy.params import Params
 
 _QUOTE_TIMEOUT_S = 1.0
 _LONGEST_PAUSE_US = 30 * SECOND_US
@@ -209,9 +209,7 @@ class Watcher:
             assert isinstance(card, f.ExitCard), "every exit carries its card"
             self._leaving = (card, None)
         if self._leaving is None and (reason := desk.flatten) is not None:
-            price, at_us = desk.last_price.get(position.key, 0), self._now()
-            card = exit_card(desk.watch(position), (reason,), price, at_us, position.bar_us, self._params)
-            self._leaving = desk.leaving[position.key] = (card, None)
+            self._leaving = desk.leaving[position.key] = (desk.card_now(position, reason), None)
 
     # -- silence -----------------------------------------------------------------------------
 
@@ -280,36 +278,3 @@ class Watcher:
 def _fired(order: Order) -> bool:
     """Whether a disaster stop has been triggered: the exchange has begun to sell."""
     return order.leg is f.Leg.STOP and (order.filled > 0 or (not order.over and order.trigger is None))
-
-
-def exit_card(
-    watch: stops.Watch,
-    reasons: tuple[ExitReason, ...],
-    price: int,
-    price_us: int,
-    bar_us: int,
-    params: Params,
-    bid: int | None = None,
-    ask: int | None = None,
-) -> f.ExitCard:
-    """All that an exit was decided on, so that it can be decided again from this record alone (R33)."""
-    levels = stops.levels(watch, params)
-    return f.ExitCard(
-        reasons=reasons,
-        ltp=price,
-        price_us=price_us,
-        entry=watch.entry,
-        peak=watch.peak,
-        low=watch.low,
-        trail_bp=watch.trail_bp,
-        hlcv=watch.hlcv,
-        v3=watch.v3,
-        oi=watch.oi,
-        entry_oi=watch.entry_oi,
-        bar_us=bar_us,
-        stops=tuple(
-            f.Stop(reason, level, 0 < price <= level) for reason, level in zip(stops.REASONS, levels, strict=True)
-        ),
-        bid=bid,
-        ask=ask,
-    )

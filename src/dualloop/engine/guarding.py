@@ -9,7 +9,6 @@ from dualloop.book.orders import State
 from dualloop.book.positions import Position
 from dualloop.engine.comparing import AGAIN_US
 from dualloop.engine.desk import Desk
-from dualloop.engine.inbox import card_of
 from dualloop.market.reasons import ExitReason, Side
 from dualloop.ports import Change
 from dualloop.strategy import ladder
@@ -63,7 +62,7 @@ class Guard:
         return ladder.cover_limit(touch, self._desk.master[position.contract].tick)
 
     def _cover_intent(self, position: Position, qty: int) -> f.OrderIntended:
-        card = card_of(position, ExitReason.EXTERNAL, self._ledger.now())
+        card = self._desk.card_now(position, ExitReason.EXTERNAL)
         attempt = min(len(position.covers) + 1, 8)
         return f.OrderIntended(
             at_us=self._ledger.now(),
@@ -115,7 +114,7 @@ class Guard:
             return
         if not self._may_try(f"stop {position.key}"):
             return
-        card = card_of(position, ExitReason.DISASTER_STOP, self._ledger.now())
+        card = self._desk.card_now(position, ExitReason.DISASTER_STOP)
         attempt = min(len(tried) + 1, 8)
         await self._wire.send(
             f.OrderIntended(

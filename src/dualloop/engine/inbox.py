@@ -29,11 +29,19 @@ ADOPTED = "adopted"
 class Inbox:
     """Turns reports into facts. `filled` hears of every entry whose fill grew."""
 
-    def __init__(self, ledger: Ledger, params: Params, master: Master, filled: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        params: Params,
+        master: Master,
+        filled: Callable[[str], None],
+        card_now: Callable[[Position, ExitReason], f.ExitCard],
+    ) -> None:
         self._ledger = ledger
         self._params = params
         self._master = master
         self._filled = filled
+        self._card_now = card_now
         self._incredible: set[str] = set()
         self._priceless: dict[str, int] = {}
         self.foreign: dict[str, OrderReport] = {}
@@ -183,7 +191,7 @@ class Inbox:
         if leg is f.Leg.ENTRY:
             card = twin.card if twin else f.EntryCard(0, 0, 0, 0, 0, 0)
         else:
-            card = card_of(ledger.book.positions[position], ExitReason.EXTERNAL, now)
+            card = self._card_now(ledger.book.positions[position], ExitReason.EXTERNAL)
         ledger.halt(f"order {report.order_id} was adopted: {why}")
         ledger.record(
             f.OrderIntended(
@@ -226,24 +234,3 @@ class Inbox:
             self._incredible.add(report.order_id)
             self._ledger.halt(f"order {report.order_id} carries our tag and is not known")
             self._ledger.alarm(f"the broker has order {report.order_id} with our tag {report.tag}, the journal has not")
-
-
-def card_of(position: Position, reason: ExitReason, at_us: int) -> f.ExitCard:
-    """How a position stood when something other than its stops sold it: the levels as recorded, the last price."""
-    levels = (position.initial, position.trail, position.vwap_level, position.oi_level, 0)
-    price = position.last_price
-    return f.ExitCard(
-        reasons=(reason,),
-        ltp=price,
-        price_us=min(position.last_us, at_us),
-        entry=position.entry_price,
-        peak=position.peak,
-        low=position.low,
-        trail_bp=position.trail_bp,
-        hlcv=position.hlcv,
-        v3=position.v3,
-        oi=position.oi,
-        entry_oi=position.card.oi,
-        bar_us=position.bar_us,
-        stops=tuple(f.Stop(r, level, 0 < price <= level) for r, level in zip(stops.REASONS, levels, strict=True)),
-    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from dualloop.book.book import Book
 from dualloop.book.export import decision_row, number, position_dict, trade_row
-from dualloop.book.facts import Alarm, AnyFact, Decided, OrderAccepted
+from dualloop.book.facts import Alarm, AnyFact, Decided
 from dualloop.book.positions import Position
 from dualloop.book.stats import Summary, Sums, Trade, Unit, by_period, summarise
 from dualloop.book.stats import by_reason as exits_by_reason
@@ -15,6 +15,7 @@ from dualloop.market.units import SECOND_US, iso, ratio_half_up
 from dualloop.research import why as whys
 from dualloop.research.report import Check, Line, Report, check_totals
 from dualloop.research.status import Closed, Holding, Money, State, Status
+from dualloop.research.steps import steps_of
 from dualloop.research.story import Beat
 
 _TEXT = frozenset(
@@ -49,25 +50,34 @@ def _number(text: str) -> float | int | None:
 
 
 def order(facts: Sequence[AnyFact], position: Position) -> dict[str, Any]:
-    """The position dictionary with its orders, the entry first."""
-    accepted = {fact.tag: fact.at_us for fact in facts if isinstance(fact, OrderAccepted)}
+    """The position dictionary with its orders, the entry first, and each order's steps with their times."""
+    of = (position.entry, *position.exits, *position.covers)
+    steps = {each.tag: steps_of(facts, each.tag) for each in of}
     orders = [
         {
             "order_id": each.order_id,
             "tag": each.tag,
+            "leg": each.leg.value,
             "side": each.side.value,
             "quantity": each.qty,
             "filled": each.filled,
             "average_price": number(each.average) if each.filled else None,
+            "limit": number(each.limit),
+            "trigger": number(each.trigger),
             "state": each.state.value,
-            "sent_at": iso(each.intended_us),
-            "accepted_at": _time(accepted.get(each.tag)),
+            "sent_at": iso(each.sent_us or each.intended_us),
+            "accepted_at": _time(next((s.at_us for s in steps[each.tag] if s.name == "accepted"), None)),
             "filled_at": _time(each.filled_us or None),
-            "note": each.note or each.why or None,
+            "note": each.note or each.why or each.adopted or None,
+            "steps": [{"step": step.name, "at": iso(step.at_us), "what": step.what} for step in steps[each.tag]],
         }
-        for each in (position.entry, *position.exits, *position.covers)
+        for each in of
     ]
-    return {**position_dict(position), "orders": orders}
+    outside = [
+        {"order_id": each.order_id or None, "quantity": each.qty, "value": number(each.value), "why": each.why}
+        for each in position.outside.values()
+    ]
+    return {**position_dict(position), "orders": orders, "sold_outside": outside}
 
 
 _COUNTS = ("trades", "winners", "losers", "losing_streak", "reasons", "resolutions")

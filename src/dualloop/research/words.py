@@ -36,6 +36,8 @@ LEFT: dict[ExitReason, str] = {
     ExitReason.MANUAL_EXIT: "a person asked for it",
     ExitReason.EXTERNAL: "it was closed outside dualloop",
     ExitReason.LOOP_FAILURE: "the exit loop kept failing, so everything was sold",
+    ExitReason.DISASTER_STOP: "the stop that rested at the exchange fired",
+    ExitReason.KILL: "everything was to be left at once",
 }
 
 NAMES: dict[ExitReason, str] = {
@@ -48,6 +50,8 @@ NAMES: dict[ExitReason, str] = {
     ExitReason.MANUAL_EXIT: "by hand",
     ExitReason.EXTERNAL: "outside dualloop",
     ExitReason.LOOP_FAILURE: "the exit loop failed",
+    ExitReason.DISASTER_STOP: "disaster stop",
+    ExitReason.KILL: "kill switch",
 }
 
 

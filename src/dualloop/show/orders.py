@@ -7,6 +7,8 @@ from dualloop.book.positions import Position
 from dualloop.market.units import rupees
 from dualloop.show.layout import known, option_name, pairs, table
 
+_STEPS = "order|step|at|what"
+
 
 def positions(of: Sequence[Position]) -> str:
     if not of:
@@ -29,21 +31,25 @@ def positions(of: Sequence[Position]) -> str:
 
 
 def order(of: Mapping[str, Any]) -> str:
-    """The position dictionary with its orders."""
-    names = [name for name in of if name not in ("orders", "exit_order_ids")]
+    """The position dictionary with its orders, and the steps of each."""
+    names = [name for name in of if name not in ("orders", "exit_order_ids", "sold_outside")]
     rows = [
         (
             each["order_id"] or each["tag"],
-            each["side"],
+            each["leg"],
             str(each["quantity"]),
             "-" if each["average_price"] is None else f"{each['average_price']:.2f}",
             each["state"],
-            *(each[time][11:19] if each[time] else "-" for time in ("sent_at", "accepted_at", "filled_at")),
         )
         for each in of["orders"]
     ]
-    orders = table("order|side|units|price|state|sent|accepted|filled", rows, "llrrllll")
-    return "\n\n".join([pairs((name, _value(of[name])) for name in names), orders])
+    orders = table("order|leg|units|price|state", rows, "llrrl")
+    steps = [
+        (each["order_id"] or each["tag"], step["step"], step["at"][11:].partition("+")[0], step["what"])
+        for each in of["orders"]
+        for step in each["steps"]
+    ]
+    return "\n\n".join([pairs((name, _value(of[name])) for name in names), orders, table(_STEPS, steps, "llll")])
 
 
 def _value(value: object) -> str:

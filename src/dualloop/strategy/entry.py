@@ -84,6 +84,7 @@ class Day:
         self._chain = self._prev_chain = _NO_CHAIN
         self._sums: dict[Contract, Sums] = {}
         self._candle: dict[Contract, Candle] = {}
+        self._newest: dict[Contract, Candle] = {}
 
     def restore(self, direction: Direction, call_wall: int, put_wall: int, *, late: bool) -> None:
         """After a restart: the direction that the journal has for this day."""
@@ -141,21 +142,28 @@ class Day:
         sums = self._sums.get(contract)
         return self.session.open_us if sums is None else sums.through_us + self.session.candle_us
 
-    def see_candles(self, contract: Contract, candles: Iterable[Candle]) -> None:
+    def see_candles(self, contract: Contract, candles: Iterable[Candle]) -> tuple[Candle, Candle] | None:
         """Finished candles of one contract from `lacking` on; repeated and later-than-now ones change nothing.
 
         Sums reach as far as the newest candle seen: one that is absent before it had no trade;
-        one that is absent after it may be late and is asked for again.
+        one that is absent after it may be late and is asked for again. The newest one seen may come
+        again with other numbers: then the sums follow, and the old and the new one are returned.
         """
         hlcv, v3, through = self._sums.get(contract, Sums(0, 0, self.session.open_us - self.session.candle_us))
+        newest, revised = self._newest.get(contract), None
         for candle in sorted(candles, key=lambda each: each.start_us):
-            if through < candle.start_us <= self.candle_us:
-                hlcv += (candle.high + candle.low + candle.close) * candle.volume
-                v3 += 3 * candle.volume
-                through = candle.start_us
-                if through == self.candle_us:
-                    self._candle[contract] = candle
+            if newest is not None and candle.start_us == newest.start_us and candle != newest:
+                hlcv, v3 = hlcv - _hlcv(newest) + _hlcv(candle), v3 + 3 * (candle.volume - newest.volume)
+                newest, revised = candle, (newest, candle)
+            elif through < candle.start_us <= self.candle_us:
+                hlcv, v3 = hlcv + _hlcv(candle), v3 + 3 * candle.volume
+                newest, through = candle, candle.start_us
+            if newest is not None and newest.start_us == self.candle_us:
+                self._candle[contract] = newest
+        if newest is not None:
+            self._newest[contract] = newest
         self._sums[contract] = Sums(hlcv, v3, through)
+        return revised
 
     def candle(self, contract: Contract) -> Candle | None:
         """The contract's candle of this grid time, once seen."""
@@ -176,6 +184,10 @@ class Day:
     def oi_age_us(self, contract: Contract, now_us: int) -> int:
         """Age of the contract's OI by the exchange's clock. The caller knows that it has a quote."""
         return now_us - self._chain[contract].exchange_us
+
+
+def _hlcv(candle: Candle) -> int:
+    return (candle.high + candle.low + candle.close) * candle.volume
 
 
 def decide(day: Day, standing: Standing, now_us: int) -> tuple[Row, Signal | None]:

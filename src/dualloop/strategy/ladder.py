@@ -52,7 +52,7 @@ def sell_limit(touch: Touch, tick: int, waited_us: int, band_refusals: int = 0) 
 
 
 def cover_limit(touch: Touch, tick: int) -> int:
-    """The limit of an order that buys back what was oversold: the highest that is allowed, 10 % over the ask at most."""
+    """The limit of an order that buys back what was oversold: 10 % over the ask, as far as that is allowed."""
     best = touch.ask or touch.ltp
     price = min(best * 11_000 // 10_000, highest_allowed(touch.ltp), touch.high_limit or best * 2)
     return max(price // tick * tick, tick)
