@@ -15,6 +15,7 @@ from dualloop.modes.theatre import market_day
 from dualloop.sim.recording import recorded
 from dualloop.strategy import exit as stops
 from dualloop.strategy.params import Params
+from exit_path import exit_path
 
 _APPENDS = 1000
 _PRICES = 200_000
@@ -72,6 +73,8 @@ def main(what: str, folder: Path) -> None:
         print(json.dumps(rules()))
     elif what == "demos":
         print(json.dumps(demos(folder)))
+    elif what == "exits":
+        print(json.dumps(exit_path(folder)))
     else:
         print(json.dumps(journal(folder, durable=what == "journal-full")))
 

@@ -121,6 +121,13 @@ def journal(bench: Bench) -> Iterator[Number]:
         yield number(f"journal append, {kind.upper()}: 99th percentile", "us", [one["p99"] for one in said])
 
 
+def exits(bench: Bench) -> Iterator[Number]:
+    """From a price to its exit order at the broker's door, the durable intent included."""
+    said = _inside(bench, "exits")
+    yield number("price to exit order, durable intent included: median", "us", [one["median"] for one in said])
+    yield number("price to exit order, durable intent included: 99th percentile", "us", [one["p99"] for one in said])
+
+
 def rules(bench: Bench) -> Iterator[Number]:
     """The exit decision alone."""
     yield number("rules, see and leaves on a price", "ns", [one["ns"] for one in _inside(bench, "rules")])
@@ -135,7 +142,7 @@ def _inside(bench: Bench, what: str) -> list[dict[str, float]]:
 
 
 _ALL: dict[str, Callable[[Bench], Iterator[Number]]] = {
-    part.__name__: part for part in (start, held, demo, generated, backtest, journal, rules)
+    part.__name__: part for part in (start, held, demo, generated, backtest, journal, exits, rules)
 }
 
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from dualloop.book import facts as f
 from dualloop.book.positions import Order, Position
-from dualloop.engine.cards import exit_card as exit_card
+from dualloop.engine.cards import exit_card
 from dualloop.engine.desk import Desk
 from dualloop.engine.wire import is_stray
 from dualloop.market.calendar import Session
