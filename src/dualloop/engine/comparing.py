@@ -59,6 +59,14 @@ class Comparison:
         self._theirs: dict[str, int] = {}
         """Units of each foreign order that sold what was not ours."""
         self.compared_us = 0
+        self._told: set[tuple[Contract, int]] = set()
+        inbox.sold_by_others = self._saw_a_sale
+
+    def _saw_a_sale(self, report: OrderReport) -> None:
+        """Somebody sells what we hold: nothing more is sold unseen, and the positions are read at once."""
+        if report.contract is not None and report.at_us >= self.compared_us - _PERSISTS_US:
+            self._exits.doubtful.add(report.contract)
+            self.compared_us = 0
 
     def is_due(self, every_us: int) -> bool:
         """Whether it is time: by the clock, for a doubt to be settled, or at once because a foreign sell has filled."""
@@ -124,6 +132,9 @@ class Comparison:
         sells = [order for position in self._of(contract) for order in position.exits]
         if any(order.state in (State.UNKNOWN, State.INTENDED) for order in sells):
             return  # it may be our own sell, whose outcome is being looked up
+        if not any(position.is_open for position in self._of(contract)):
+            self._page_short(contract, missing)
+            return
         seen = sum(rest for _, rest in self._unbooked(contract))
         sure = doubt.reads >= _SURE_READS and age_us >= _SURE_US
         if seen or sure:
@@ -131,6 +142,18 @@ class Comparison:
         elif age_us >= _HALTS_US and self._ledger.book.risk is Risk.RUNNING:
             self._ledger.halt(f"{what}, and no order explains it")
             self._ledger.alarm(f"{what}, and no order explains it: compare the position in the broker's app")
+
+    def _page_short(self, contract: Contract, missing: int) -> None:
+        """We hold none, and the account is short: somebody sold what we sold too. That is a person's to mend."""
+        if self._ledger.book.oversold():
+            return
+        self._wire.others[contract] = -missing
+        self._settle(contract)
+        if (contract, missing) not in self._told:
+            self._told.add((contract, missing))
+            name = self._master[contract].symbol if contract in self._master else str(contract)
+            self._ledger.halt(f"the account is short {missing} {name}")
+            self._ledger.alarm(f"the account is short {missing} {name}, and not by dualloop: BUY {missing} by hand")
 
     async def _sold_by_others(self, contract: Contract, most: int) -> None:
         """Somebody sold what was ours, so many units at most: our own sells shrink first, then it is booked."""

@@ -44,6 +44,8 @@ class Inbox:
         self._card_now = card_now
         self._incredible: set[str] = set()
         self._priceless: dict[str, int] = {}
+        self.sold_by_others: Callable[[OrderReport], None] = lambda report: None
+        """Hears of a sell of somebody else in what we hold."""
         self.foreign: dict[str, OrderReport] = {}
         """The account's orders that are not ours, by their id."""
 
@@ -51,8 +53,7 @@ class Inbox:
         """Fold one report."""
         order = self._of(report)
         if order is None:
-            if report.contract is not None or report.tag == "":
-                self.foreign[report.order_id] = report
+            self._see_foreign(report)
             return
         if not self._credible(report, order):
             self._disbelieve(report, order)
@@ -65,6 +66,15 @@ class Inbox:
             self._filled(order.tag)
         if any(isinstance(fact, f.OrderRejected) for fact in facts):
             self._ledger.count_reject()
+
+    def _see_foreign(self, report: OrderReport) -> None:
+        """Another order of the account. When it has sold what we hold, whoever compares is woken at once."""
+        before = self.foreign.get(report.order_id)
+        self.foreign[report.order_id] = report
+        grew = report.side is Side.SELL and report.filled > (before.filled if before else 0)
+        if grew and any(p.contract == report.contract for p in self._ledger.book.open_positions()):
+            self.sold_by_others(report)
+            self._ledger.wake()
 
     def _of(self, report: OrderReport) -> Order | None:
         """Our order that the report speaks of: by its id, else by its tag; adopted when only the tag is ours."""

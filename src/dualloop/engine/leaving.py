@@ -76,10 +76,11 @@ class Leaving:
         """
         async with self.lock(position):
             for pause_s in _RETRY_S:
-                await self._convert(position, card)
+                has = await self._account_has(position)
+                await self._convert(position, card, has)
                 if not position.is_open or self._is_covered(position) or self._lost_too_often(position):
                     break
-                orders = await self._send_rest(position, card, seen_us)
+                orders = await self._send_rest(position, card, seen_us, has)
                 await self._wire.cancel(position.entry, "what is left of it must not buy again")
                 for order in orders:
                     if order.state is State.UNKNOWN:
@@ -100,43 +101,42 @@ class Leaving:
         """Whether so many exits vanished that another may be one too many: a late exit beats a second sell."""
         return sum(order.state is State.ABSENT for order in position.exits) >= _MOST_ABSENT
 
-    async def _convert(self, position: Position, card: f.ExitCard) -> None:
+    async def _convert(self, position: Position, card: f.ExitCard, has: int) -> None:
         """Make the exit of the disaster stop that rests: it cannot sell more than it holds, whatever is lost."""
         for order in position.live_exits:
-            if order.leg is f.Leg.STOP and not order.leaves and order.state is not State.UNKNOWN and order.order_id:
+            known = order.order_id is not None and order.state is not State.UNKNOWN
+            if order.leg is f.Leg.STOP and not order.leaves and known and order.remaining <= has:
                 limit = self._limit(position, self._touch_of(position, card))
                 change = Change(order.qty, limit, None)
                 await self._wire.change(order, change, "the disaster stop becomes the exit", card)
 
-    async def _send_rest(self, position: Position, card: f.ExitCard, seen_us: int | None) -> list[Order]:
+    async def _send_rest(self, position: Position, card: f.ExitCard, seen_us: int | None, has: int) -> list[Order]:
         """One order for all that no live order sells yet, in slices of the freeze quantity."""
         listed = self._master[position.contract]
         most = min(self._slice.get(position.key, listed.freeze), listed.freeze)
         limit = None if self._wire.broker.at_once else self._limit(position, self._touch_of(position, card))
         sent: list[Order] = []
-        may_sell = await self._sellable(position)
-        while (free := min(position.held - position.selling, may_sell)) > 0:
+        while (free := min(position.held, has) - position.selling) > 0:
             intent = self._intent(position, card, seen_us, min(free, most), limit)
-            may_sell -= intent.qty
             sent.append(await self._wire.send(intent))
             if sent[-1].over or sent[-1].state is State.UNKNOWN:
                 break
         return sent
 
-    async def _sellable(self, position: Position) -> int:
-        """Units that may be sold. After a restart, or in doubt, the account is asked: a person may have sold some."""
-        book = self._ledger.book
+    async def _account_has(self, position: Position) -> int:
+        """Units that the account has for us. After a restart, or in doubt, it is asked: a person may have sold some."""
+        book, contract = self._ledger.book, position.contract
         known = position.opened_us > book.started_us or position.key in self._verified
-        if (known and position.contract not in self.doubtful) or self._wire.broker.at_once:
+        if (known and contract not in self.doubtful) or self._wire.broker.at_once:
             return position.held
         holdings = await self._wire.positions()
         if holdings is None:
             self._page(position, "the account's positions cannot be read, so nothing more is sold unseen")
             return 0
-        net = sum(each.net for each in holdings if each.contract == position.contract)
-        if net >= book.held_of(position.contract):
+        net = sum(each.net for each in holdings if each.contract == contract)
+        if net >= book.held_of(contract):
             self._verified.add(position.key)
-        return max(net - position.selling, 0)
+        return max(net, 0)
 
     def _intent(
         self, position: Position, card: f.ExitCard, seen_us: int | None, qty: int, limit: int | None

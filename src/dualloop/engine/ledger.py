@@ -50,6 +50,10 @@ class Ledger:
         finally:
             if folded:
                 self._journal.append(*folded)
+        self.wake()
+
+    def wake(self) -> None:
+        """There is something to look at, though nothing was recorded."""
         self.changes += 1
         self._news.set()
 

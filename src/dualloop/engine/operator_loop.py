@@ -6,8 +6,8 @@ from typing import NamedTuple, assert_never
 
 from dualloop.book import facts as f
 from dualloop.book.positions import Position
+from dualloop.engine.cards import exit_card
 from dualloop.engine.desk import Desk
-from dualloop.engine.exit_loop import exit_card
 from dualloop.market.reasons import Edit, ExitReason
 from dualloop.strategy import exit as stops
 from dualloop.strategy.exit import EditRefused

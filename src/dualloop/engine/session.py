@@ -19,9 +19,10 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from dualloop.book import facts as f
+from dualloop.engine.cards import exit_card
 from dualloop.engine.desk import Desk
 from dualloop.engine.entry_loop import EntryLoop
-from dualloop.engine.exit_loop import ExitLoop, exit_card
+from dualloop.engine.exit_loop import ExitLoop
 from dualloop.engine.keeper import Keeper
 from dualloop.engine.operator_loop import OperatorLoop
 from dualloop.engine.recovery import agree, lift, recover
