@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from datetime import date
 
+import msgspec
+
 from dualloop.book import facts as f
 from dualloop.book import tags
 from dualloop.book.book import Book
@@ -45,6 +47,8 @@ class Ledger:
         folded: list[f.AnyFact] = []
         try:
             for fact in facts:
+                if fact.at_us < self.book.last_us:  # stamped before something was waited for
+                    fact = msgspec.structs.replace(fact, at_us=self.book.last_us)
                 self.book.apply(fact)
                 folded.append(fact)
         finally:

@@ -16,7 +16,7 @@ from dualloop.book.orders import State
 from dualloop.book.positions import Order
 from dualloop.book.stats import Trade, trade_of
 from dualloop.config import Config
-from dualloop.journal import Journal, JournalError, OtherMode, read, set_aside, state_root, write_csv
+from dualloop.journal import Damaged, Journal, JournalError, OtherMode, read, set_aside, state_root, write_csv
 from dualloop.market.calendar import Session
 from dualloop.market.costs import ChargeTable
 from dualloop.ports import OrderRequest, OrderStatus, PlacedOrder
@@ -50,6 +50,8 @@ class Work:
     journal: Journal
     book: Book
     resumed: bool
+    damage: str = ""
+    """What was wrong with the journal that this run begins anew after; empty when there was none."""
 
     def record(self, *facts: f.AnyFact) -> None:
         """Make facts durable, then fold them."""
@@ -57,10 +59,12 @@ class Work:
         for fact in facts:
             self.book.apply(fact)
 
-    def begin_day(self, hours: Session) -> int:
-        """The instant at which to start on that day: before its open, or where the journal stops."""
+    def begin_day(self, hours: Session, now_us: int | None = None) -> int:
+        """The instant at which to start on that day: before its open or where the journal stops, or now."""
         under_way = self.book.day is not None and self.book.day.day == hours.day.isoformat()
         start_us = self.book.last_us if under_way else hours.open_us - _BEFORE_OPEN_US
+        if now_us is not None:
+            start_us = max(now_us, self.book.last_us)
         if self.book.run is None:
             digest, stored, broker = self.config.digest(), self.config.stored(), self.config.charge_broker()
             self.record(
@@ -74,6 +78,10 @@ class Work:
         """Nothing more will be added: close the journal's story and derive the trade log."""
         if not self.book.ended:
             self.record(f.RunEnded(self.book.last_us))
+        return self.so_far()
+
+    def so_far(self) -> Run:
+        """What it has come to by now, with the trade log derived; the run may go on another time."""
         trades = trades_of(self.book, self.charges)
         _write_trade_log(self.folder, trades)
         return Run(self.folder, self.book, self.journal.digest, trades, self.resumed)
@@ -96,11 +104,15 @@ def at_work(
     journal_folder: Path | None,
     environ: Mapping[str, str],
     tell: Callable[[f.AnyFact], None] | None = None,
+    durable: bool = False,
+    salvage: bool = False,
 ) -> Iterator[Work]:
     """Open the run of that input: an unfinished one goes on, else a new one begins.
 
-    `tell` hears every fact once it is durable, those of an earlier start first. Raises `AlreadyRunning` when another
-    process works on it, and `JournalError` when the folder that was asked for holds another mode's run.
+    `tell` hears every fact once it is durable, those of an earlier start first; `durable` is how its journal commits.
+    `salvage`: a damaged journal is set aside and the run begins anew, its `Work` says so.
+    Raises `AlreadyRunning` when another process works on it, and `JournalError` when the folder that was asked for
+    holds another mode's run.
     """
     root = state_root(environ)
     if journal_folder is not None:
@@ -112,7 +124,8 @@ def at_work(
         except OSError as error:
             what = f"the folder of runs {root} cannot be used ({error.strerror})"
             raise JournalError(f"{what}; set XDG_STATE_HOME, or name a folder with --journal") from error
-    with Journal(home, durable=False) as journal:
+    damage = _set_damaged_aside(home) if salvage else ""
+    with Journal(home, durable=durable) as journal:
         book = Book(charges)
         for fact in journal.facts():
             book.apply(fact)
@@ -121,7 +134,18 @@ def at_work(
         journal.tell = tell
         resumed = book.run is not None
         _mark_latest(root, home)
-        yield Work(mode, config, charges, input_name, input_hash, seed, home, journal, book, resumed)
+        yield Work(mode, config, charges, input_name, input_hash, seed, home, journal, book, resumed, damage)
+
+
+def _set_damaged_aside(folder: Path) -> str:
+    """Set a damaged journal aside, whole, for a person to look at; what was wrong with it, empty when nothing was."""
+    try:
+        read(folder)
+    except Damaged as error:
+        return f"{error}; it is kept as {set_aside(folder).name}"
+    except JournalError:
+        return ""
+    return ""
 
 
 # -- where state lives -------------------------------------------------------------------------

@@ -49,8 +49,8 @@ def vwap_level(entry: int, hlcv: int, v3: int, vwap_bp: int) -> int:
 
 
 def oi_level(entry: int, oi: int, entry_oi: int, oi_bp: int) -> int:
-    """Level of the OI stop: any losing price once OI > entry OI * (1 + oi); else 0."""
-    return entry - 1 if oi * 10_000 > entry_oi * (10_000 + oi_bp) else 0
+    """Level of the OI stop: any losing price once OI > entry OI * (1 + oi); else 0, also without an entry OI."""
+    return entry - 1 if 0 < entry_oi * (10_000 + oi_bp) < oi * 10_000 else 0
 
 
 def loss_level(cost: int, qty: int, realised: int, daily_loss: int) -> int:

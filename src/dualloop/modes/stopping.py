@@ -1,0 +1,95 @@
+"""How a day with real orders is stopped by hand (R29): not before it is flat, unless a second signal insists.
+
+After the first SIGINT or SIGTERM nothing is entered any more, exits go on, and the program ends once nothing is held
+and no order lives. A second one within ten seconds ends it at once and says what a person has to do then.
+"""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dualloop.book import facts as f
+from dualloop.engine.desk import Desk
+from dualloop.engine.session import Session
+
+_INSISTS_WITHIN_S = 10.0
+"""Seconds of the wall clock, however fast the day passes."""
+BY_HAND = "stopped by hand"
+
+
+class Signals:
+    """SIGINT and SIGTERM, told apart by their number and distance."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        self._last_s: float | None = None
+
+    def hear(self) -> None:
+        """One has come. One that comes long after another counts as the first again."""
+        now_s = time.monotonic()
+        if self._last_s is not None and now_s - self._last_s <= _INSISTS_WITHIN_S:
+            self.second.set()
+        self._last_s = now_s
+        self.first.set()
+
+    @contextmanager
+    def heard(self) -> Iterator[None]:
+        """Hear the process's signals meanwhile, instead of dying of them."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.hear)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+
+async def run_until_stopped(session: Session) -> bool:
+    """Run the day; True when it was stopped before its end. Raises what the session raises."""
+    signals = Signals()
+    with signals.heard():
+        day = asyncio.create_task(session.run())
+        others = [
+            asyncio.create_task(_once_flat(session.desk, signals.first)),
+            asyncio.create_task(signals.second.wait()),
+        ]
+        tasks = [day, *others]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            by_hand = not day.done()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled():
+                await task  # raises what it died of
+        if by_hand:
+            _end(session.desk)
+        return by_hand
+
+
+async def _once_flat(desk: Desk, asked: asyncio.Event) -> None:
+    """Once it is asked for: no entries any more, and return when nothing is held and no order lives."""
+    await asked.wait()
+    desk.halt(BY_HAND)
+    print("dualloop: no more entries; waiting until nothing is held, a second signal stops now", file=sys.stderr)
+    while desk.book.open_positions() or desk.book.live_orders():
+        await desk.news()
+
+
+def _end(desk: Desk) -> None:
+    """The last words of a day that was stopped: in good order, or what is left for a person to do."""
+    left = [f"cancel order {order.order_id or order.tag} of {order.symbol}" for order in desk.book.live_orders()]
+    left += [desk.by_hand(position) for position in desk.book.open_positions()]
+    if left:
+        text = f"{BY_HAND} with orders at the broker: {'; then '.join(left)}"
+        desk.alarm(text)
+        print(f"dualloop: {text}", file=sys.stderr)
+    else:
+        desk.record(f.Stopped(desk.now(), BY_HAND))
