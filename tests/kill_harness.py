@@ -110,7 +110,8 @@ class Round:
         while one.poll() is None and other.poll() is None and time.monotonic() < due_s:
             time.sleep(0.005)
         loser, winner = (other, one) if one.poll() is None else (one, other)
-        if loser.poll() != 3:
+        over = loser.poll() == 0 and bool(book_of(self._place.facts()).days_ended)  # it came when all was done
+        if loser.poll() != 3 and not over:
             self._breach(f"of two at once the loser's exit code is {loser.poll()}")
             loser.kill()
             loser.wait()

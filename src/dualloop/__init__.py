@@ -7,15 +7,15 @@ loads nothing else, so `dualloop --help` stays quick.
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "get_order_by_id"]
+__all__ = ["__version__", "get_order_by_id", "update_order_stop"]
 
 if TYPE_CHECKING:
-    from dualloop.client import get_order_by_id
+    from dualloop.client import get_order_by_id, update_order_stop
 
 
 def __getattr__(name: str) -> object:
-    if name == "get_order_by_id":
+    if name in ("get_order_by_id", "update_order_stop"):
         from dualloop import client
 
-        return client.get_order_by_id
+        return getattr(client, name)
     raise AttributeError(f"module 'dualloop' has no attribute {name!r}")

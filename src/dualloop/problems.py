@@ -15,7 +15,7 @@ EXIT_CODES = """Exit codes:
   0    ok
   1    the thing failed; DUALLOOP_TRACEBACK=1 shows where
   2    wrong usage, configuration or data
-  3    refused: already running, or the journal is not this mode's
+  3    refused: by the trader, or because one is running already, or none is
   4    broker or login
   5    not found: an order, run, folder or file
   130  stopped by hand"""
@@ -61,7 +61,7 @@ def need_writable(path: Path | None) -> None:
 
 def explained(error: BaseException) -> Problem:
     """The problem that an exception amounts to. What nobody foresaw keeps its own words and says where it arose."""
-    from dualloop.client import NotFound
+    from dualloop.client import CommandError, NotFound, NotRunning, Refused, WrongCommand
     from dualloop.config import ConfigError
     from dualloop.history import DataError
     from dualloop.journal import AlreadyRunning, JournalError, OtherMode
@@ -81,6 +81,10 @@ def explained(error: BaseException) -> Problem:
             return Problem(USAGE, "data", where, what, fix)
         case NotFound(where=where, what=what, fix=fix):
             return Problem(NOT_FOUND, "not_found", where, what, fix)
+        case CommandError(where=where, what=what, fix=fix, code=code):
+            refused = isinstance(error, (Refused, NotRunning))
+            exit_code = REFUSED if refused else USAGE if isinstance(error, WrongCommand) else FAILED
+            return Problem(exit_code, code, where, what, fix)
         case TableError():
             where, _, what = str(error).partition(": ")
             return Problem(USAGE, "table", where, what, "correct the table, or leave it out for the shipped one")

@@ -38,6 +38,15 @@ if TYPE_CHECKING:
 FASTEST = "max"
 
 
+def _speed(text: str) -> float | str:
+    try:
+        if text == FASTEST or float(text.removesuffix("x")) > 0:
+            return text if text == FASTEST else float(text.removesuffix("x"))
+    except ValueError:
+        pass
+    raise typer.BadParameter(f"{text!r} is not a speed; write max, or how many times faster than the clock: 600")
+
+
 @app.command()
 def replay(
     data: Data,
@@ -46,6 +55,9 @@ def replay(
     config: ConfigFile = None,
     journal: JournalDir = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Orders what happens at equal moments.")] = 0,
+    speed: Annotated[
+        str, typer.Option("--speed", metavar="X|max", parser=_speed, help="Times faster than the clock, or max.")
+    ] = FASTEST,
     sets: Sets = None,
     decisions: Decisions = None,
     trades: Trades = None,
@@ -53,8 +65,8 @@ def replay(
 ) -> None:
     """Replay recorded days through the real loops.
 
-    Time is virtual. A replay that was stopped goes on where it was. The run is
-    kept: orders, why and report speak of it.
+    Time is virtual; with a --speed the run can be steered while it goes on. A replay that was stopped goes on where
+    it was. The run is kept: orders, why and report speak of it.
     """
     loaded = _prepared(data, config, sets, (decisions, trades))
     from dualloop.book.facts import Decided
@@ -62,7 +74,8 @@ def replay(
     from dualloop.research import documents
     from dualloop.show import report as show
 
-    run = _replayed(data, loaded, first=first, last=last, journal_folder=journal, seed=seed)
+    pace = speed if isinstance(speed, float) else None
+    run = _replayed(data, loaded, first=first, last=last, journal_folder=journal, seed=seed, speed=pace)
     rows = [fact for fact in read(run.folder) if isinstance(fact, Decided)]
     write_rows(decisions, rows, trades, run.trades)
     document = documents.replay(run.folder, run.book, run.digest, run.trades, resumed=run.resumed, candles=len(rows))
@@ -119,15 +132,6 @@ def backtest(
 
 
 Seed = Annotated[int, typer.Option("--seed", metavar="N", help="Which market; every number is another one.")]
-
-
-def _speed(text: str) -> float | str:
-    try:
-        if text == FASTEST or float(text.removesuffix("x")) > 0:
-            return text if text == FASTEST else float(text.removesuffix("x"))
-    except ValueError:
-        pass
-    raise typer.BadParameter(f"{text!r} is not a speed; write max, or how many times faster than the clock: 600")
 
 
 @app.command()
@@ -229,7 +233,14 @@ def _prepared(data: Path, config: Path | None, sets: Sequence[str] | None, outpu
 
 
 def _replayed(
-    data: Path, config: "Config", *, first: date | None, last: date | None, journal_folder: Path | None, seed: int
+    data: Path,
+    config: "Config",
+    *,
+    first: date | None,
+    last: date | None,
+    journal_folder: Path | None,
+    seed: int,
+    speed: float | None,
 ) -> "modes.Run":
     from dualloop import modes
 
@@ -244,6 +255,7 @@ def _replayed(
             last=last,
             journal_folder=journal_folder,
             seed=seed,
+            speed=speed,
             environ=os.environ,
             on_day=on_day,
         )

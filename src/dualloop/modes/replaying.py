@@ -10,7 +10,10 @@ from dualloop.book import facts as f
 from dualloop.book.book import Book
 from dualloop.config import Config
 from dualloop.history import DataError, DayData
+from dualloop.journal import state_root
 from dualloop.modes.inputs import Market, check_size, data_name, days_of, open_data
+from dualloop.modes.pace import Pace
+from dualloop.modes.reach import ReachableLoop, in_reach
 from dualloop.modes.runs import Run, Work, at_work, hash_of, orders_of
 from dualloop.modes.sessions import session_of
 from dualloop.sim.exchange import Exchange
@@ -25,12 +28,14 @@ def replay(
     last: date | None = None,
     journal_folder: Path | None = None,
     seed: int = 0,
+    speed: float | None = None,
     environ: Mapping[str, str] = os.environ,
     on_day: Callable[[DayData, Book], None] = lambda day, book: None,
 ) -> Run:
     """Replay a `DATA` folder through the real loops in virtual time, resuming an unfinished run of the same input.
 
-    Raises `DataError`, `TableError`, `ConfigError` before anything is written, and
+    `speed` is virtual seconds in a real one; None for as fast as can be. At a finite speed the run can be steered: it
+    serves its control socket. Raises `DataError`, `TableError`, `ConfigError` before anything is written, and
     `AlreadyRunning` when another process works on the same run.
     """
     market = Market.of(config)
@@ -52,22 +57,28 @@ def replay(
                 continue
             loaded = data.day(day)
             if loaded.master is not None:
-                _replay_day(loaded, work)
+                _replay_day(loaded, work, speed, state_root(environ))
                 on_day(loaded, work.book)
         if work.book.run is None:
             raise DataError(str(data.folder), "no day lists an option that still lives", "look at its expiry column")
         return work.finish()
 
 
-def _replay_day(data: DayData, work: Work) -> None:
+def _replay_day(data: DayData, work: Work, speed: float | None, root: Path) -> None:
     """One day, from before the open or from where the journal stops."""
-    loop = VirtualLoop(work.begin_day(data.session), work.seed)
+    start_us = work.begin_day(data.session)
+    if speed is None:
+        loop = VirtualLoop(start_us, work.seed)
+    else:
+        loop = ReachableLoop(start_us, work.seed, Pace(lambda: speed, lambda now_us: None), lambda: speed)
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(_session(data, work, loop))
+        runner.run(_session(data, work, loop, root, paced=speed is not None))
 
 
-async def _session(data: DayData, work: Work, loop: VirtualLoop) -> None:
+async def _session(data: DayData, work: Work, loop: VirtualLoop, root: Path, *, paced: bool) -> None:
     exchange = Exchange(data, loop, work.config.fill_rule(), work.book.next_paper_number(data.day))
     exchange.restore(*orders_of(work.book, data.day))
     master = await exchange.master()
-    await session_of(work, data, master, feed=exchange, broker=exchange, loop=loop).run()
+    session = session_of(work, data, master, feed=exchange, broker=exchange, loop=loop)
+    async with in_reach(session, work.folder, root, paced=paced):
+        await session.run()

@@ -49,29 +49,30 @@ class Signals:
                 loop.remove_signal_handler(number)
 
 
-async def run_until_stopped(session: Session) -> bool:
-    """Run the day; True when it was stopped before its end. Raises what the session raises."""
-    signals = Signals()
-    with signals.heard():
-        day = asyncio.create_task(session.run())
-        others = [
-            asyncio.create_task(_once_flat(session.desk, signals.first)),
-            asyncio.create_task(signals.second.wait()),
-        ]
-        tasks = [day, *others]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            by_hand = not day.done()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+async def run_until_stopped(session: Session, signals: Signals) -> bool:
+    """Run the day; True when it was stopped before its end. Raises what the session raises.
+
+    The signals are heard by the caller, from before anything is recorded: one that came meanwhile counts.
+    """
+    day = asyncio.create_task(session.run())
+    others = [
+        asyncio.create_task(_once_flat(session.desk, signals.first)),
+        asyncio.create_task(signals.second.wait()),
+    ]
+    tasks = [day, *others]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        by_hand = not day.done()
+    finally:
         for task in tasks:
-            if not task.cancelled():
-                await task  # raises what it died of
-        if by_hand:
-            _end(session.desk)
-        return by_hand
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in tasks:
+        if not task.cancelled():
+            await task  # raises what it died of
+    if by_hand:
+        _end(session.desk)
+    return by_hand
 
 
 async def _once_flat(desk: Desk, asked: asyncio.Event) -> None:

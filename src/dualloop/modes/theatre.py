@@ -18,13 +18,15 @@ from dualloop.book import facts as f
 from dualloop.brokers.paper import PaperBroker
 from dualloop.config import Config, ConfigError
 from dualloop.engine.desk import Desk
+from dualloop.journal import state_root
 from dualloop.market.calendar import Calendar
 from dualloop.modes.inputs import Market, check_lots
 from dualloop.modes.pace import Pace, Tempo
+from dualloop.modes.reach import ReachableLoop, in_reach
 from dualloop.modes.runs import Run, Work, at_work, hash_of, orders_of
 from dualloop.modes.sessions import session_of
 from dualloop.sim.exchange import Exchange
-from dualloop.sim.loop import Pacing, VirtualLoop
+from dualloop.sim.loop import VirtualLoop
 from dualloop.sim.market import RECIPE, MarketDay
 from dualloop.sim.recording import recorded
 
@@ -69,7 +71,8 @@ def demo(
 ) -> Run:
     """Paper-trade one generated day, resuming an unfinished run of the same seed, day and configuration.
 
-    `speed` is virtual seconds in a real one, one for all or by what there is to see; None for as fast as can be.
+    `speed` is virtual seconds in a real one, one for all or by what there is to see; None for as fast as can be. At a
+    finite speed the run can be steered: it serves its control socket.
     Raises `DataError` for a day without a session, `TableError` and `ConfigError` before anything is written,
     `AlreadyRunning` when another process works on the same run.
     """
@@ -91,7 +94,7 @@ def demo(
         tell=None if seats is None else seats.news.append,
     ) as work:
         if made.day.isoformat() not in work.book.days_ended:
-            _Theatre(made, work, speed, seats).play()
+            _Theatre(made, work, speed, seats, state_root(environ)).play()
         run = work.finish()
         if seats is not None:
             seats.hear()
@@ -143,14 +146,20 @@ class _Seats:
 class _Theatre:
     """The day's world and the loops in it, with the audience before them."""
 
-    def __init__(self, made: MarketDay, work: Work, speed: float | Tempo | None, seats: _Seats | None) -> None:
+    def __init__(
+        self, made: MarketDay, work: Work, speed: float | Tempo | None, seats: _Seats | None, root: Path
+    ) -> None:
         self._data = recorded(made)
         self._work = work
         self._seats = seats
         self._speed = speed
+        self._root = root
         self._desk: Desk | None = None
-        pace: Pacing | None = None if seats is None and speed is None else Pace(self._speed_now, self._look)
-        self._loop = VirtualLoop(work.begin_day(self._data.session), work.seed, pace)
+        start_us = work.begin_day(self._data.session)
+        if seats is None and speed is None:
+            self._loop = VirtualLoop(start_us, work.seed)
+        else:
+            self._loop = ReachableLoop(start_us, work.seed, Pace(self._speed_now, self._look), self._speed_now)
 
     def play(self) -> None:
         """Run the day to its end."""
@@ -168,7 +177,8 @@ class _Theatre:
         session = session_of(work, data, master, feed=exchange, broker=broker, loop=loop)
         self._desk = session.desk
         try:
-            await session.run()
+            async with in_reach(session, work.folder, self._root, paced=self._speed is not None):
+                await session.run()
         finally:
             broker.close()
 

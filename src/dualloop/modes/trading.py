@@ -9,7 +9,7 @@ import fcntl
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,8 +25,9 @@ from dualloop.market.instruments import Master
 from dualloop.modes.inputs import Market, check_lots
 from dualloop.modes.paced import FasterClock, PacedLoop
 from dualloop.modes.paging import Pager
+from dualloop.modes.reach import in_reach
 from dualloop.modes.runs import Run, Work, at_work, hash_of
-from dualloop.modes.stopping import run_until_stopped
+from dualloop.modes.stopping import Signals, run_until_stopped
 from dualloop.notify import Notifier
 from dualloop.ports import BrokerError, Unreachable
 from dualloop.strategy.entry import Day
@@ -92,7 +93,7 @@ def live(
             _check_hours(config, hours)
             with asyncio.Runner(loop_factory=lambda: PacedLoop(clock)) as runner:
                 door = PlainClient(socket, welcome, clock.now_us)
-                stopped = runner.run(_trade(work, door, hours, ears.shout))
+                stopped = runner.run(_trade(work, door, hours, ears, state_root(environ)))
         return Traded(work.so_far(), stopped)
 
 
@@ -184,22 +185,26 @@ def _lock(handle: int, account: str) -> None:
         raise AlreadyRunning(f"another dualloop trades account {account}; stop that one first") from None
 
 
-async def _trade(work: Work, client: PlainClient, hours: Hours, shout: Callable[[str], None]) -> bool:
+async def _trade(work: Work, client: PlainClient, hours: Hours, ears: _Ears, root: Path) -> bool:
     """The day on its account; whether it was stopped by hand."""
+    signals = Signals()
     async with client as door:
         master = await _master(door)
         check_lots(work.config, master)
-        work.begin_day(hours, door.now())
-        if work.damage:
-            # What was bought is found again in the account's book, by our tags; nothing new is bought on top of it.
-            now = max(door.now(), work.book.last_us)
-            work.record(f.Halted(now, "the journal was damaged"), f.Alarm(now, f"{work.damage}; entries are halted"))
-        session = _session(work, hours, master, door)
-        session.shout = shout
-        async with AsyncExitStack() as stack:
-            for each in _beside(work, session):
-                await stack.enter_async_context(each)
-            return await run_until_stopped(session)
+        with signals.heard():
+            work.begin_day(hours, door.now())
+            _tell_damage(work, door.now())
+            session = _session(work, hours, master, door)
+            session.shout = ears.shout
+            async with in_reach(session, work.folder, root):
+                return await run_until_stopped(session, signals)
+
+
+def _tell_damage(work: Work, now_us: int) -> None:
+    """After a damaged journal: what was bought is found again at the account by our tags, nothing is bought on top."""
+    if work.damage:
+        now = max(now_us, work.book.last_us)
+        work.record(f.Halted(now, "the journal was damaged"), f.Alarm(now, f"{work.damage}; entries are halted"))
 
 
 async def _master(door: PlainClient) -> Master:
@@ -228,8 +233,3 @@ def _session(work: Work, hours: Hours, master: Master, door: PlainClient) -> Ses
     )
     day = Day(master, hours, params)
     return Session(feed=door, desk=desk, day=day, hours=hours, now=door.now, leave_first=True)
-
-
-def _beside(work: Work, session: Session) -> list[AbstractAsyncContextManager[object]]:
-    """What is served beside the session as long as it runs, in the order in which it is started."""
-    return []

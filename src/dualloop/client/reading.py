@@ -1,4 +1,4 @@
-"""What a person's own script calls. It reads a run's journal read-only and never disturbs its writer."""
+"""Reads of a run's journal, read-only: they never disturb its writer."""
 
 import os
 from collections.abc import Mapping
@@ -48,6 +48,13 @@ def get_order_by_id(order_id: str, journal: Path | str | None = None) -> dict[st
 
 def open_run(journal: Path | None, environ: Mapping[str, str]) -> Record:
     """The run of that folder, or the latest one. Raises `NotFound` or `JournalError`."""
+    folder = run_folder(journal, environ)
+    facts = read(folder)
+    return Record(folder.resolve(), facts, fold(facts))
+
+
+def run_folder(journal: Path | None, environ: Mapping[str, str]) -> Path:
+    """That folder, or the one of the latest run. Raises `NotFound` where there is no journal."""
     folder = journal
     if folder is None:
         root = state_root(environ)
@@ -57,8 +64,7 @@ def open_run(journal: Path | None, environ: Mapping[str, str]) -> Record:
     if not (folder / FILE).is_file():
         what = "there is no journal in this folder" if folder.is_dir() else "there is no such folder"
         raise NotFound(str(folder), what, "name the folder of a run, or leave --journal out for the latest one")
-    facts = read(folder)
-    return Record(folder.resolve(), facts, fold(facts))
+    return folder
 
 
 def find_order(record: Record, order_id: str) -> Order:

@@ -1,0 +1,57 @@
+"""What a person's own script calls: reads of a run's journal, and commands to the trader that writes it."""
+
+from dualloop.client.commands import (
+    ack,
+    breakeven,
+    exit_all,
+    exit_order,
+    halt,
+    kill,
+    reconcile,
+    resume,
+    tighten,
+    update_order_stop,
+    widen,
+)
+from dualloop.client.reading import (
+    NotFound,
+    OrderNotFound,
+    Record,
+    config_of,
+    find_order,
+    find_position,
+    get_order_by_id,
+    open_run,
+    run_folder,
+)
+from dualloop.client.wire import CommandError, Conflict, NotRunning, Number, Refused, Unanswered, WrongCommand
+
+__all__ = [
+    "CommandError",
+    "Conflict",
+    "NotFound",
+    "NotRunning",
+    "Number",
+    "OrderNotFound",
+    "Record",
+    "Refused",
+    "Unanswered",
+    "WrongCommand",
+    "ack",
+    "breakeven",
+    "config_of",
+    "exit_all",
+    "exit_order",
+    "find_order",
+    "find_position",
+    "get_order_by_id",
+    "halt",
+    "kill",
+    "open_run",
+    "reconcile",
+    "resume",
+    "run_folder",
+    "tighten",
+    "update_order_stop",
+    "widen",
+]
