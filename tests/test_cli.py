@@ -221,7 +221,11 @@ def test_one_position_by_any_of_its_names(ask: Ask, name: str) -> None:
     ]
     assert found["orders"][0]["sent_at"] == "2025-12-23T09:30:10+05:30"
     assert found["orders"][0]["filled_at"] == "2025-12-23T09:30:12+05:30"
-    assert f"{EXIT} SELL 75 159.50 filled 09:47:23 09:47:23 09:47:23" in words(ask("order", name)[1])
+    said = words(ask("order", name)[1])
+    assert f"{EXIT} exit 75 159.50 filled" in said
+    steps = [f"{EXIT} {step}" for step in ("intent 09:47:23", "sent 09:47:23", "accepted 09:47:23", "filled 09:47:23")]
+    assert [step for step in steps if step in said] == steps
+    assert [step["step"] for step in found["orders"][1]["steps"]] == ["intent", "sent", "accepted", "filled"]
 
 
 # -- why ---------------------------------------------------------------------------------------

@@ -96,6 +96,8 @@ class Session:
             held = "; ".join(self.desk.by_hand(position) for position in self.desk.book.open_positions())
             await self._last_resort(f"{_innermost(dead)}")
             raise JournalDead(f"{_innermost(dead)}; {held or 'nothing is held'}") from None
+        finally:
+            self.operator.close()
         self._end()
 
     async def _last_resort(self, why: str) -> None:
