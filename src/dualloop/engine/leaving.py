@@ -76,6 +76,8 @@ class Leaving:
         """
         async with self.lock(position):
             for pause_s in _RETRY_S:
+                if position.is_leaving:
+                    await self._ask_touch(position)  # what the decision saw is old by now
                 has = await self._account_has(position)
                 await self._convert(position, card, has)
                 if not position.is_open or self._is_covered(position) or self._lost_too_often(position):
@@ -245,8 +247,10 @@ class Leaving:
         return ladder.sell_limit(touch, tick, waited_us, self._band_refusals.get(position.key, 0))
 
     def _touch_of(self, position: Position, card: f.ExitCard) -> Touch:
-        """The touch that the decision saw, with the circuits known: the first exit waits for no read."""
+        """The touch that the decision saw, with the circuits known: the first exit waits for no read. Then the last."""
         known = self._touches.get(position.contract)
+        if known is not None and position.is_leaving:
+            return known
         ltp = card.ltp or self._prices.get(position.key) or position.last_price
         touch = Touch(ltp, card.bid, card.ask)
         return touch if known is None else touch._replace(low_limit=known.low_limit, high_limit=known.high_limit)

@@ -36,6 +36,7 @@ _TELL_UNREAD_US = 5 * SECOND_US
 """Reads that fail for less are not worth a word: the next one is a moment away."""
 _PAGE_UNKNOWN_US = 120 * SECOND_US
 """An outcome unknown for so long is a person's matter (I8)."""
+_PAGE_SESSION_US = 300 * SECOND_US
 _SETTLED_US = 120 * SECOND_US
 """An order accepted so long ago is in every good copy of the book."""
 
@@ -65,6 +66,7 @@ class Wire:
         self._most_seen = 0
         self._told_unread: set[str] = set()
         self._paged: set[str] = set()
+        self._page_session_us = 0
 
     # -- sending -----------------------------------------------------------------------------
 
@@ -109,7 +111,7 @@ class Wire:
             self._outcome(order, f.OrderRefused(now, order.tag, str(error), error.reject, sent_us))
             self._ledger.count_reject()
             if isinstance(error, LoggedOut):
-                self._ledger.alarm(f"the broker session is dead: {error}")
+                self._page_dead_session(error)
         except Unreachable as error:
             self._outcome(order, f.OrderNotSent(self._ledger.now(), order.tag, str(error), sent_us))
         except BaseException as error:
@@ -208,10 +210,10 @@ class Wire:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 reports = await self.broker.orders()
         except Exception as error:
-            self._unread("order book", f"{type(error).__name__}: {error}")
+            self._unread("order book", error)
             return False
         if not self._believable(reports):
-            self._unread("order book", f"it shows {len(reports)} orders and had {self._most_seen}, not believed")
+            self._unread("order book", ValueError(f"it shows {len(reports)} orders and had {self._most_seen}"))
             return False
         self._most_seen = max(self._most_seen, len(reports))
         self.read_us = self._ledger.now()
@@ -226,14 +228,24 @@ class Wire:
         """Since when orders or positions cannot be read; None while both can."""
         return min(self._failing.values(), default=None)
 
-    def _unread(self, what: str, why: str) -> None:
+    def _unread(self, what: str, error: Exception) -> None:
         """A failed read shows nothing: not that an order is absent, and never that we are flat."""
         self._looks.clear()
+        if isinstance(error, LoggedOut):
+            self._page_dead_session(error)
         now = self._ledger.now()
         since_us = self._failing.setdefault(what, now)
         if what not in self._told_unread and now - since_us >= _TELL_UNREAD_US:
             self._told_unread.add(what)
-            self._ledger.alarm(f"the {what} cannot be read: {why}", page=False)
+            self._ledger.alarm(f"the {what} cannot be read: {type(error).__name__}: {error}", page=False)
+
+    def _page_dead_session(self, error: LoggedOut) -> None:
+        """Nothing can be left with a dead session: paged at once, again only after a while (F10)."""
+        now = self._ledger.now()
+        if now >= self._page_session_us:
+            self._page_session_us = now + _PAGE_SESSION_US
+            self._ledger.halt("the broker session is dead")
+            self._ledger.alarm(f"the broker session is dead ({error}): log in again; exits are tried until it lives")
 
     def _was_read(self, what: str) -> None:
         self._failing.pop(what, None)
@@ -282,7 +294,7 @@ class Wire:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 found = list(await self.broker.positions())
         except Exception as error:
-            self._unread("positions", f"{type(error).__name__}: {error}")
+            self._unread("positions", error)
             return None
         self._was_read("positions")
         return found
