@@ -8,7 +8,7 @@ from dualloop.book import facts as f
 from dualloop.book import tags
 from dualloop.book.book import fold
 from dualloop.config import load
-from dualloop.market.reasons import Reject, Side
+from dualloop.market.reasons import Reject
 from dualloop.market.units import SECOND_US
 from dualloop.sim import account_faults as faults
 from dualloop.sim.account_faults import Faults, Read, Telling, Trip
@@ -99,11 +99,11 @@ def broken_laws(world: AccountWorld, *, twins: bool = False) -> list[str]:
     ours = [order for order in truth if tags.is_ours(order.tag)]
     if not twins and len({order.tag for order in ours}) != len(ours):
         wrong.append("a tag was used twice")
-    buys = [order for order in ours if order.side is Side.BUY and order.filled]
+    buys = [order for order in ours if tags.leg_of(order.tag) is f.Leg.ENTRY and order.filled]
     if len(buys) > world.config.limits.trades_per_day:
         wrong.append(f"{len(buys)} buys filled")
     for order in ours:
-        known = book.orders.get(order.tag)
+        known = book.order(order.order_id) or book.orders.get(order.tag)
         if known is None:
             wrong.append(f"order {order.order_id} has no intent")
         elif (known.filled, known.value) != (order.filled, order.value):

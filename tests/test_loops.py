@@ -245,7 +245,7 @@ def test_a_refused_entry_uses_the_day(tmp_path: Path) -> None:
 
 def test_an_entry_proven_never_sent_does_not_use_the_day(tmp_path: Path) -> None:
     """`Unreachable` is proof that nothing left, so a later candle may still enter (R12)."""
-    world, _ = run_with_faults(tmp_path, [Unreachable("no route")])
+    world, _ = run_with_faults(tmp_path, [Unreachable("no route")] * 4)
     assert world.told(f.Decided)[-1].reason is not Why.DONE
     assert next(order.state for order in world.book.orders.values()) is State.NOT_SENT
 

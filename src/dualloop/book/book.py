@@ -16,7 +16,7 @@ from dualloop.market.costs import ChargeTable
 from dualloop.market.costs import Leg as CostLeg
 from dualloop.market.instruments import Contract
 from dualloop.market.reasons import Risk, Side
-from dualloop.market.units import day_of
+from dualloop.market.units import SECOND_US, day_of
 
 _PAPER = "PAPER_"
 _SEVERITY = {state: number for number, state in enumerate(Risk)}
@@ -223,7 +223,8 @@ class Book:
         """An exit, a disaster stop or a cover; what is adopted exists already, however it came about."""
         card = order.card
         if order.leg is f.Leg.COVER:
-            assert order.side is Side.BUY and (order.adopted or order.qty <= -position.held), "cover what was oversold"
+            assert order.side is Side.BUY, "a cover buys"
+            assert order.adopted or order.qty <= -position.held - position.covering, "cover what was oversold, once"
             position.covers.append(order)
             return
         assert order.side is Side.SELL, "an exit sells"
@@ -283,6 +284,7 @@ class Book:
         order.changes, order.changed_us, order.last_answer = order.changes + 1, fact.at_us, None
         if fact.card is not None:
             assert order.leg in f.LEAVING, "only what sells a position can become its exit"
+            order.rested = order.rested or order.card
             order.card, order.leaving_us = fact.card, order.leaving_us or fact.at_us
 
     def _change_answered(self, fact: f.ChangeAnswered) -> None:
@@ -303,10 +305,15 @@ class Book:
 
     def _filled(self, fact: f.OrderFilled) -> None:
         order = self._order(fact.tag)
-        assert order.filled < fact.filled <= order.qty and fact.value > order.value, "fills only grow, up to the order"
+        stood_in = order.note == f.PRICE_NOT_TOLD  # its limit did, for a price that was not told yet
+        grows = order.filled < fact.filled <= order.qty and (fact.value > order.value or stood_in)
+        priced = fact.filled == order.filled > 0 and stood_in
+        assert grows or priced, "fills only grow, up to the order"
         self._move(fact.tag, Event.FULL_FILL if fact.filled == order.qty else Event.PART_FILL)
         order.filled, order.value, order.filled_us = fact.filled, fact.value, fact.filled_us
         order.bid, order.ask, order.note = fact.bid, fact.ask, fact.note
+        if order.rested is not None and fact.filled_us + SECOND_US < order.leaving_us:
+            order.card = order.rested  # it had fired before we set out to leave by it
         if order.leg is f.Leg.ENTRY:
             self._bought(order, fact)
         else:

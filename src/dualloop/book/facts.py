@@ -288,6 +288,10 @@ class OrderFilled(Fact, frozen=True):
     note: str = ""
 
 
+PRICE_NOT_TOLD = "price_not_told"
+"""The note of a fill whose limit stands in for its price until the broker tells that (B29)."""
+
+
 class OrderCancelled(Fact, frozen=True):
     tag: str
 

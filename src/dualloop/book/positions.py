@@ -65,6 +65,8 @@ class Order:
     """When we asked for its cancel last; 0: never."""
     leaving_us: int = 0
     """Since when it is there to leave the position; 0: it is not."""
+    rested: EntryCard | ExitCard | None = None
+    """The card of a disaster stop as it was before it became the exit."""
     was_absent: bool = False
     """Given up as absent once: whatever of it still lives is not wanted."""
 
@@ -195,6 +197,11 @@ class Position:
     def selling(self) -> int:
         """Units that our live orders may still sell (I2: never more than is held)."""
         return sum(order.remaining for order in self.exits)
+
+    @property
+    def covering(self) -> int:
+        """Units that our live covers may still buy back."""
+        return sum(order.remaining for order in self.covers)
 
     @property
     def leaving_us(self) -> int:

@@ -91,11 +91,14 @@ class Comparison:
         differing = []
         for contract in sorted(ours):
             others = net.get(contract, 0) - self._ledger.book.held_of(contract)
-            differing += await self._judge(contract, others)
+            differing += await self._judge(contract, others, shown=contract in net)
         return differing
 
-    async def _judge(self, contract: Contract, others: int) -> list[str]:
-        """What is to be done about units that the account has beyond ours (negative: fewer than ours)."""
+    async def _judge(self, contract: Contract, others: int, *, shown: bool) -> list[str]:
+        """What is to be done about units that the account has beyond ours (negative: fewer than ours).
+
+        `shown`: the contract is in the position book; one that is not there may be missing from it by mistake.
+        """
         known = self._wire.others.get(contract, 0)
         if others == known:
             self._settle(contract)
@@ -105,7 +108,8 @@ class Comparison:
         doubt = self._doubted(contract, others)
         age_us = self._ledger.now() - doubt.since_us
         if others < 0:
-            await self._missing(contract, -others, doubt, age_us, what)
+            sure = shown and doubt.reads >= _SURE_READS and age_us >= _SURE_US
+            await self._missing(contract, -others, sure, age_us, what)
         elif age_us >= _PERSISTS_US:
             self._settle(contract)
             self._wire.others[contract] = others
@@ -126,7 +130,7 @@ class Comparison:
         self._doubts.pop(contract, None)
         self._exits.doubtful.discard(contract)
 
-    async def _missing(self, contract: Contract, missing: int, doubt: _Doubt, age_us: int, what: str) -> None:
+    async def _missing(self, contract: Contract, missing: int, sure: bool, age_us: int, what: str) -> None:
         """The account has fewer than ours: somebody sold them, or it does not say what is."""
         self._exits.doubtful.add(contract)
         sells = [order for position in self._of(contract) for order in position.exits]
@@ -136,7 +140,6 @@ class Comparison:
             self._page_short(contract, missing)
             return
         seen = sum(rest for _, rest in self._unbooked(contract))
-        sure = doubt.reads >= _SURE_READS and age_us >= _SURE_US
         if seen or sure:
             await self._sold_by_others(contract, missing if sure else min(missing, seen))
         elif age_us >= _HALTS_US and self._ledger.book.risk is Risk.RUNNING:

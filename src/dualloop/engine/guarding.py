@@ -91,7 +91,9 @@ class Guard:
             if not position.is_open or position.is_leaving:
                 return
             tick = self._desk.master[position.contract].tick
-            trigger, limit = ladder.disaster_levels(position.initial, tick)
+            touch = self._desk.exits.touch(position.contract)
+            low = 0 if touch is None else touch.low_limit or 0
+            trigger, limit = ladder.disaster_levels(position.initial, tick, low)
             live = position.live_exits
             if not live:
                 await self._place_stop(position, trigger, limit)

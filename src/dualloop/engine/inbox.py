@@ -13,7 +13,7 @@ from dualloop.book.orders import State
 from dualloop.book.positions import Order, Position
 from dualloop.engine.ledger import Ledger
 from dualloop.market.instruments import Master
-from dualloop.market.reasons import ExitReason, Side
+from dualloop.market.reasons import Edit, ExitReason, Side
 from dualloop.market.units import SECOND_US
 from dualloop.ports import OrderReport, OrderStatus
 from dualloop.strategy import exit as stops
@@ -22,6 +22,8 @@ from dualloop.strategy.params import Params
 _PRICE_PATIENCE_US = 10 * SECOND_US
 """How long a fill may be told without its price before its limit stands in for it."""
 _MOST_TWINS = 9
+_ENDED = frozenset({State.FILLED, State.CANCELLED, State.REJECTED})
+"""What the broker has shown to be over; one that was refused, never sent or given up may still surface."""
 ADOPTED = "adopted"
 """The resolution of an order whose price stream nobody chose."""
 
@@ -44,6 +46,8 @@ class Inbox:
         self._card_now = card_now
         self._incredible: set[str] = set()
         self._priceless: dict[str, int] = {}
+        self._newest_us: dict[str, int] = {}
+        """By order id, the broker's time of the newest report: what is older tells of no modification."""
         self.sold_by_others: Callable[[OrderReport], None] = lambda report: None
         """Hears of a sell of somebody else in what we hold."""
         self.foreign: dict[str, OrderReport] = {}
@@ -94,7 +98,8 @@ class Inbox:
         most = max(order.qty, report.qty)
         if not 0 <= report.filled <= most:
             return False
-        return report.filled <= order.filled or report.value > order.value or report.value == 0
+        grown = report.value > order.value or order.note == f.PRICE_NOT_TOLD
+        return report.filled <= order.filled or grown or report.value == 0
 
     def _disbelieve(self, report: OrderReport, order: Order) -> None:
         if report.order_id not in self._incredible:
@@ -110,12 +115,11 @@ class Inbox:
         now = self._ledger.now()
         facts: list[f.AnyFact] = []
         dead = report.status in (OrderStatus.REJECTED, OrderStatus.CANCELLED) and not report.filled
-        if dead and order.state in (State.REFUSED, State.NOT_SENT):
+        if dead and order.state is State.REFUSED:
             return facts  # the book of a broker lists what it refused
         if order.order_id is None:
             facts.append(f.OrderAccepted(now, order.tag, report.order_id, order.sent_us))
-        if self._changed(report, order):
-            facts.append(f.OrderChanged(now, order.tag, report.qty, report.limit, report.trigger))
+        facts += self._changed(report, order, now)
         value = self._value(report, order)
         if report.filled > order.filled and value:
             filled_us = min(now, report.at_us)
@@ -125,20 +129,30 @@ class Inbox:
             facts.append(fill)
             if order.leg is f.Leg.ENTRY:
                 facts += self._opening(order, fill)
+        elif self._priced(report, order):
+            priced = f.OrderFilled(now, order.tag, order.filled, report.value, order.filled_us, order.bid, order.ask)
+            facts += [priced, *(self._opening(order, priced) if order.leg is f.Leg.ENTRY else [])]
         elif report.filled > order.filled:
             return facts  # its price first: an order is not over with a fill that has none
-        if report.status is OrderStatus.CANCELLED and order.state not in (State.CANCELLED, State.FILLED):
+        if report.status is OrderStatus.CANCELLED and order.state not in _ENDED:
             facts.append(f.OrderCancelled(now, order.tag))
-        if report.status is OrderStatus.REJECTED and order.state not in (State.REJECTED, State.FILLED):
+        if report.status is OrderStatus.REJECTED and order.state not in _ENDED:
             facts.append(f.OrderRejected(now, order.tag, report.note, report.reject))
         return facts
 
-    def _changed(self, report: OrderReport, order: Order) -> bool:
-        if report.qty == 0 or order.limit is None or order.over:
-            return False
-        shown = (report.qty, report.limit, report.trigger)
+    def _changed(self, report: OrderReport, order: Order, now: int) -> list[f.AnyFact]:
+        """What a modification has made of it, unless the report is older than what is known."""
+        newest_us = self._newest_us.get(report.order_id, 0)
+        if report.qty == 0 or report.filled < order.filled or report.at_us < newest_us:
+            return []
+        self._newest_us[report.order_id] = report.at_us
+        if report.filled <= order.qty and (order.state in _ENDED or order.limit is None):
+            return []
         # A stop that fired shows no trigger any more, and an order that is over may show no price.
-        return report.limit is not None and shown != (order.qty, order.limit, order.trigger)
+        limit, trigger = (order.limit, order.trigger) if report.limit is None else (report.limit, report.trigger)
+        if (report.qty, limit, trigger) == (order.qty, order.limit, order.trigger):
+            return []
+        return [f.OrderChanged(now, order.tag, report.qty, limit, trigger)]
 
     def _value(self, report: OrderReport, order: Order) -> int:
         """The turnover of its fills; 0 while the broker does not tell it and there is time."""
@@ -151,7 +165,12 @@ class Inbox:
         return order.value + order.limit * (report.filled - order.filled)
 
     def _note(self, report: OrderReport) -> str:
-        return report.note if report.value else "price_not_told"
+        return report.note if report.value else f.PRICE_NOT_TOLD
+
+    def _priced(self, report: OrderReport, order: Order) -> bool:
+        """Whether the price is told at last of fills whose limit stood in for it (B29)."""
+        same = report.filled == order.filled and order.note == f.PRICE_NOT_TOLD
+        return same and report.value not in (0, order.value)
 
     # -- the stops of what was bought --------------------------------------------------------
 
@@ -160,14 +179,14 @@ class Inbox:
         card = order.card
         assert isinstance(card, f.EntryCard), "an entry carries its entry card"
         held = self._ledger.book.positions.get(order.tag)
-        if held is not None and held.version > 0:
-            return []
+        if held is not None and any(each.edit in (Edit.STOP, Edit.WIDEN_INITIAL) for each in held.edits):
+            return []  # a person's level stands
         average = (2 * fill.value + fill.filled) // (2 * fill.filled)
         watch = stops.watch(average, card.hlcv, card.v3, card.oi, self._params)
         levels = stops.levels(watch, self._params)
-        trail = 0 if held is None else held.trail
+        version, trail, trail_bp = (held.version, held.trail, held.trail_bp) if held else (0, 0, watch.trail_bp)
         facts: list[f.AnyFact] = [
-            f.StopsSet(fill.at_us, order.tag, "rules", None, 0, 0, watch.initial, trail, watch.trail_bp)
+            f.StopsSet(fill.at_us, order.tag, "rules", None, 0, version, watch.initial, trail, trail_bp)
         ]
         if held is None:
             facts.append(
@@ -193,7 +212,8 @@ class Inbox:
         leg = tags.leg_of(report.tag)
         contract = report.contract or (twin.contract if twin else None)
         position = tag if leg is f.Leg.ENTRY else self._seller_of(report, twin)
-        if contract is None or position is None or tag in ledger.book.orders:
+        possible = 0 <= report.filled <= (report.qty or report.filled)
+        if contract is None or position is None or tag in ledger.book.orders or not possible:
             self._disbelieve_adoption(report)
             return None
         why = "two orders of the broker have this tag" if twin else "the journal has no intent of it"

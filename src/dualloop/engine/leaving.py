@@ -111,6 +111,8 @@ class Leaving:
                 limit = self._limit(position, self._touch_of(position, card))
                 change = Change(order.qty, limit, None)
                 await self._wire.change(order, change, "the disaster stop becomes the exit", card)
+                if self._is_barred(order):
+                    self._page(position, f"the exit of {position.entry.symbol} was refused ({order.last_reject.value})")
 
     async def _send_rest(self, position: Position, card: f.ExitCard, seen_us: int | None, has: int) -> list[Order]:
         """One order for all that no live order sells yet, in slices of the freeze quantity."""
@@ -230,7 +232,13 @@ class Leaving:
         if (limit, None) != (order.limit, order.trigger) and not order.over:
             await self._wire.change(order, Change(order.qty, limit), "not filled yet: closer to what is bid")
 
+    def _is_barred(self, order: Order) -> bool:
+        """Whether its modification was refused for what only a person, or time, can mend."""
+        return order.last_answer is f.Answer.REFUSED and order.last_reject in _AT_ONCE
+
     def _is_stuck(self, order: Order) -> bool:
+        if self._is_barred(order):
+            return False  # nothing could take its place: it stays, and is asked again
         refused = order.last_answer is f.Answer.REFUSED and order.last_reject is not Reject.PRICE_BAND
         return (
             (refused and order.last_reject is not Reject.RATE)

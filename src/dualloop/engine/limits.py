@@ -59,6 +59,8 @@ def price(
     if quote is None:
         return Refused(Why.NO_QUOTE)
     limit = rules.entry_limit(quote.ask or 0, approved.signal.close, tick)
+    if quote.high_limit is not None:
+        limit = min(limit, quote.high_limit // tick * tick)
     cost = limit * approved.qty + charges
     why = limits.quote_refusal(quote.bid, quote.ask, now_us - quote.exchange_us, cost, funds)
     if why is None and limit <= 0:

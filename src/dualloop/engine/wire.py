@@ -34,6 +34,8 @@ _ABSENT_AFTER_US = 20 * SECOND_US
 _LOOKUP_S = (0.5, 1.0, 2.0, 3.0, 5.0)
 _TELL_UNREAD_US = 5 * SECOND_US
 """Reads that fail for less are not worth a word: the next one is a moment away."""
+_UNSENT_S = (0.2, 0.5, 1.0)
+"""Pauses before what was proven never sent is sent again (R17)."""
 _PAGE_UNKNOWN_US = 120 * SECOND_US
 """An outcome unknown for so long is a person's matter (I8)."""
 _PAGE_SESSION_US = 300 * SECOND_US
@@ -103,9 +105,11 @@ class Wire:
 
     async def _place(self, order: Order, request: OrderRequest) -> None:
         sent_us = self._ledger.now()
+        if self._is_closed():
+            self._outcome(order, f.OrderNotSent(sent_us, order.tag, "the market is closed", sent_us))
+            return
         try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                order_id = await self.broker.place(request)
+            order_id = await self._sent(request)
         except Refused as error:
             now = self._ledger.now()
             self._outcome(order, f.OrderRefused(now, order.tag, str(error), error.reject, sent_us))
@@ -125,6 +129,24 @@ class Wire:
                 self._ledger.record(f.OrderAccepted(self._ledger.now(), order.tag, order_id, sent_us))
             elif order.order_id != order_id:
                 self._ledger.alarm(f"order {order.tag} was accepted as {order_id} and as {order.order_id}: read both")
+
+    def _is_closed(self) -> bool:
+        """Whether a broker would keep an order for the next morning (B31)."""
+        day = self._ledger.book.day
+        return not self.broker.at_once and day is not None and not day.open_us <= self._ledger.now() < day.close_us
+
+    async def _sent(self, request: OrderRequest) -> str:
+        """Send it; what is proven never to have left is sent again, three times (R17)."""
+        for pause_s in _UNSENT_S:
+            try:
+                return await self._sent_once(request)
+            except Unreachable:
+                await asyncio.sleep(pause_s)
+        return await self._sent_once(request)
+
+    async def _sent_once(self, request: OrderRequest) -> str:
+        async with asyncio.timeout(SEND_TIMEOUT_S):
+            return await self.broker.place(request)
 
     def _outcome(self, order: Order, fact: f.AnyFact) -> None:
         """Record a failed send, unless a report has already told more."""

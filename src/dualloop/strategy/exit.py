@@ -67,6 +67,9 @@ def see(w: Watch, ltp: int, params: Params) -> Watch:
         if trail or rules.trail_arms(ltp, w.entry, params.trail_after_bp):
             trail = max(trail, rules.trail_level(ltp, w.trail_bp))
         return w._replace(peak=ltp, trail=trail)
+    if not w.trail and rules.trail_arms(w.peak, w.entry, params.trail_after_bp):
+        # A later fill has lowered the average, and the peak that was reached before arms it now.
+        w = w._replace(trail=rules.trail_level(w.peak, w.trail_bp))
     return w._replace(low=ltp) if ltp < w.low else w
 
 

@@ -68,14 +68,15 @@ def highest_allowed(reference: int) -> int:
     return reference + _LOW_BAND if reference <= _LOW_REF else reference * (10_000 + _BAND_BP) // 10_000
 
 
-def disaster_levels(initial: int, tick: int) -> tuple[int, int]:
+def disaster_levels(initial: int, tick: int, low_limit: int = 0) -> tuple[int, int]:
     """Trigger and limit of the stop that rests at the exchange, for this level of the initial stop.
 
     The trigger lies 15 % below the software's stop, so that the software acts first; the limit 15 % below the
-    trigger: the exchange checks it against the band only after the trigger (§5.9, F6).
+    trigger: the exchange checks it against the band only after the trigger (§5.9, F6). Both inside the day's circuit.
     """
     trigger = max(initial * _STOP_BELOW_BP // 10_000 // tick * tick, 2 * tick)
-    return trigger, max(trigger * _STOP_BELOW_BP // 10_000 // tick * tick, tick)
+    limit = max(trigger * _STOP_BELOW_BP // 10_000 // tick * tick, tick, _up(low_limit, tick))
+    return max(trigger, limit), limit
 
 
 def _up(price: int, tick: int) -> int:
