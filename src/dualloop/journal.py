@@ -18,6 +18,8 @@ from dualloop.book.facts import AnyFact, decode, encode
 _LOCK = "lock"
 FILE = "journal.sqlite"
 SCHEMA = 1
+_BUSY_S = 0.25
+"""How long another program's lock is waited for: the loop stands still meanwhile, exits included."""
 
 _CREATE = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -63,7 +65,8 @@ class Journal:
         self.folder = folder
         self._lock = _lock(folder)
         try:
-            self._db = sqlite3.connect(folder / FILE, isolation_level=None)
+            _make_private(folder / FILE)
+            self._db = sqlite3.connect(folder / FILE, isolation_level=None, timeout=_BUSY_S)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._db.executescript(_CREATE)
@@ -120,7 +123,10 @@ class Journal:
 
     def facts(self) -> Iterator[AnyFact]:
         """Every fact so far, in order. Raises `Damaged` where one does not follow from the one before."""
-        return _facts(self._db)
+        try:
+            yield from _facts(self._db)
+        except sqlite3.Error as error:
+            raise _unreadable(self.folder / FILE, error) from error
 
     def close(self) -> None:
         """Release the file and the lock. Closing twice is fine."""
@@ -149,7 +155,7 @@ def read(folder: Path) -> list[AnyFact]:
         finally:
             db.close()
     except (sqlite3.Error, ValueError) as error:
-        raise JournalError(f"{path} is not a readable journal ({error})") from error
+        raise _unreadable(path, error) from error
 
 
 def is_worked_on(folder: Path) -> bool | None:
@@ -237,7 +243,7 @@ def _facts(db: sqlite3.Connection) -> Iterator[AnyFact]:
 
 def _lock(folder: Path) -> int:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(0o700, parents=True, exist_ok=True)
         handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise JournalError(f"{folder} cannot hold a journal ({error.strerror}); give another --journal") from error
@@ -247,6 +253,20 @@ def _lock(folder: Path) -> int:
         os.close(handle)
         raise AlreadyRunning(f"another dualloop is running on {folder}; stop it or give another --journal") from None
     return handle
+
+
+def _unreadable(path: Path, error: Exception) -> JournalError:
+    """Damage, or only a lock or a disk that may be better the next time."""
+    damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+    return (Damaged if damaged else JournalError)(f"{path} is not a readable journal ({error})")
+
+
+def _make_private(path: Path) -> None:
+    """The journal is its owner's alone, and so is what SQLite puts beside it: that takes the file's own mode."""
+    if path.exists():
+        path.chmod(0o600)
+    else:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def _check_schema(db: sqlite3.Connection, folder: Path, *, create: bool) -> None:

@@ -26,6 +26,7 @@ from dualloop.strategy.params import Params
 _T = TypeVar("_T")
 
 _ASK_AGAIN_S = 5.0
+_LOOK_AGAIN_US = 5 * SECOND_US
 _READ_TIMEOUT_S = 10.0
 _READ_PAUSES_S = (0.3, 0.9)
 
@@ -154,9 +155,12 @@ class EntryLoop:
         await asyncio.sleep(min(_ASK_AGAIN_S, (give_up_us - self._now()) / SECOND_US))
 
     async def _sleep_until(self, at_us: int) -> None:
-        delay_us = at_us - self._now()
-        if delay_us > 0:
-            await asyncio.sleep(delay_us / SECOND_US)
+        """Until the wall clock says so: in steps, for it may be set, or the machine may sleep, meanwhile (P7, P8)."""
+        while True:
+            left_us = at_us - self._now()
+            if left_us <= 0:
+                return
+            await asyncio.sleep(min(left_us, _LOOK_AGAIN_US if self._desk.real else left_us) / SECOND_US)
 
     # -- deciding ----------------------------------------------------------------------------
 

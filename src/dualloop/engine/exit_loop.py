@@ -92,6 +92,8 @@ class Watcher:
         self._belief = desk.beliefs.pop(position.key, beliefs.Belief(last))
         self._leaving = desk.leaving.get(position.key)
         self._heard_us = now()
+        self._exchange_us = 0
+        """The newest time that the exchange has put on a price."""
         self._retry_us = 0
         self._told_silence = 0
         self._pause_us = SECOND_US
@@ -147,7 +149,12 @@ class Watcher:
     # -- prices ------------------------------------------------------------------------------
 
     def _hear(self, tick: Tick) -> None:
-        self._heard_us = self._desk.heard_us[self._position.key] = tick.at_us
+        if tick.exchange_us is not None and tick.exchange_us < self._exchange_us:
+            return  # older than what was heard by the exchange's own clock
+        self._desk.heard_us[self._position.key] = tick.at_us
+        if tick.exchange_us is None or tick.exchange_us > self._exchange_us:
+            self._heard_us = tick.at_us  # a price that is only repeated is no news: the stream goes stale (D2)
+            self._exchange_us = tick.exchange_us or self._exchange_us
         if tick.at_us <= self._position.opened_us or not self._in_cadence(tick.at_us):
             return
         if self._is_impossible(tick.ltp):

@@ -17,6 +17,7 @@ Only a dead journal ends the day early: without it nothing may be acted on.
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from dualloop.book import facts as f
 from dualloop.engine.cards import exit_card
@@ -42,6 +43,8 @@ _AFTER_US = MINUTE_US
 
 
 _STEP_US, _HALTING_STEP_US = 2 * SECOND_US, 5 * SECOND_US
+_LOOK_AGAIN_US = 5 * SECOND_US
+"""How often the wall clock is looked at while a time of day is waited for."""
 
 
 class Session:
@@ -103,15 +106,20 @@ class Session:
     async def _last_resort(self, why: str) -> None:
         """The journal is dead and we hold: one exit for each position, tag attempt 9, said aloud (design §6)."""
         for position in self.desk.book.open_positions():
-            self.shout(f"the journal is dead ({why}): {self.desk.by_hand(position)}")
+            self._say(f"the journal is dead ({why}): {self.desk.by_hand(position)}")
             try:
                 request = self.desk.exits.last_resort(position)
                 if request is not None:
-                    self.shout(f"sending SELL {request.qty} {request.symbol} as {request.tag}, which no journal has")
+                    self._say(f"sending SELL {request.qty} {request.symbol} as {request.tag}, which no journal has")
                     async with asyncio.timeout(SEND_TIMEOUT_S):
                         await self.desk.wire.broker.place(request)
             except Exception as error:
-                self.shout(f"that exit is not known to have arrived ({type(error).__name__}: {error})")
+                self._say(f"that exit is not known to have arrived ({type(error).__name__}: {error})")
+
+    def _say(self, text: str) -> None:
+        """Shout; that nobody can be reached keeps no exit (S10)."""
+        with suppress(Exception):
+            self.shout(text)
 
     def _begin(self) -> None:
         desk, hours = self.desk, self._hours
@@ -226,8 +234,12 @@ class Session:
         return {position.key for position in found}
 
     async def _sleep_until(self, at_us: int) -> None:
-        if at_us > self._now():
-            await asyncio.sleep((at_us - self._now()) / SECOND_US)
+        """Until the wall clock says so: in steps, for it may be set, or the machine may sleep, meanwhile (P7, P8)."""
+        while True:
+            left_us = at_us - self._now()
+            if left_us <= 0:
+                return
+            await asyncio.sleep(min(left_us, _LOOK_AGAIN_US if self.desk.real else left_us) / SECOND_US)
 
     async def _keep(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
         pause_s = 1.0

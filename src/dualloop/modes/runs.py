@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from dualloop.book import facts as f
-from dualloop.book.book import Book
+from dualloop.book.book import Book, fold
 from dualloop.book.export import TRADE_COLUMNS, trade_row
 from dualloop.book.orders import State
 from dualloop.book.positions import Order
@@ -19,6 +19,7 @@ from dualloop.config import Config
 from dualloop.journal import Damaged, Journal, JournalError, OtherMode, read, set_aside, state_root, write_csv
 from dualloop.market.calendar import Session
 from dualloop.market.costs import ChargeTable
+from dualloop.modes.disks import check_local
 from dualloop.ports import OrderRequest, OrderStatus, PlacedOrder
 
 _BEFORE_OPEN_US = 15 * 60 * 1_000_000
@@ -124,6 +125,8 @@ def at_work(
         except OSError as error:
             what = f"the folder of runs {root} cannot be used ({error.strerror})"
             raise JournalError(f"{what}; set XDG_STATE_HOME, or name a folder with --journal") from error
+    if durable:
+        check_local(home)
     damage = _set_damaged_aside(home) if salvage else ""
     with Journal(home, durable=durable) as journal:
         book = Book(charges)
@@ -138,14 +141,18 @@ def at_work(
 
 
 def _set_damaged_aside(folder: Path) -> str:
-    """Set a damaged journal aside, whole, for a person to look at; what was wrong with it, empty when nothing was."""
+    """Set a journal aside, whole, that is damaged or cannot be folded; what was wrong with it, or nothing."""
     try:
-        read(folder)
+        fold(read(folder))
     except Damaged as error:
-        return f"{error}; it is kept as {set_aside(folder).name}"
+        wrong = str(error)
     except JournalError:
         return ""
-    return ""
+    except Exception as error:  # one fact that cannot follow must not end every start from now on (P16)
+        wrong = f"the facts of {folder} do not follow from each other ({type(error).__name__}: {error})"
+    else:
+        return ""
+    return f"{wrong}; it is kept as {set_aside(folder).name}"
 
 
 # -- where state lives -------------------------------------------------------------------------
@@ -154,7 +161,7 @@ def _set_damaged_aside(folder: Path) -> str:
 def _run_folder(root: Path, mode: f.Mode, input_hash: str) -> Path:
     """The unfinished run of the same input if there is one, else a new folder."""
     home = root / mode.value
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(0o700, parents=True, exist_ok=True)
     runs = sorted(home.glob("[0-9]*"))
     same = [run for run in runs if run.name.endswith(input_hash)]
     if same and not _finished(same[-1]):
@@ -163,7 +170,7 @@ def _run_folder(root: Path, mode: f.Mode, input_hash: str) -> Path:
     while True:
         folder = home / f"{number:06d}-{input_hash}"
         try:
-            folder.mkdir()
+            folder.mkdir(0o700)
         except FileExistsError:
             number += 1
         else:

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from dualloop.book import facts as f
 from dualloop.engine.desk import Desk
@@ -79,9 +79,15 @@ async def _once_flat(desk: Desk, asked: asyncio.Event) -> None:
     """Once it is asked for: no entries any more, and return when nothing is held and no order lives."""
     await asked.wait()
     desk.halt(BY_HAND)
-    print("dualloop: no more entries; waiting until nothing is held, a second signal stops now", file=sys.stderr)
+    say("no more entries; waiting until nothing is held, a second signal stops now")
     while desk.book.open_positions() or desk.book.live_orders():
         await desk.news()
+
+
+def say(text: str) -> None:
+    """One line on standard error, where that can be had: its disk may be full, or its reader gone."""
+    with suppress(OSError, ValueError):
+        print(f"dualloop: {text}", file=sys.stderr)
 
 
 def _end(desk: Desk) -> None:
@@ -91,6 +97,6 @@ def _end(desk: Desk) -> None:
     if left:
         text = f"{BY_HAND} with orders at the broker: {'; then '.join(left)}"
         desk.alarm(text)
-        print(f"dualloop: {text}", file=sys.stderr)
+        say(text)
     else:
         desk.record(f.Stopped(desk.now(), BY_HAND))

@@ -7,7 +7,6 @@ is found again by account and day, so no restart can forget what was bought.
 import asyncio
 import fcntl
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +26,8 @@ from dualloop.modes.paced import FasterClock, PacedLoop
 from dualloop.modes.paging import Pager
 from dualloop.modes.reach import in_reach
 from dualloop.modes.runs import Run, Work, at_work, hash_of
-from dualloop.modes.stopping import Signals, run_until_stopped
+from dualloop.modes.stopping import Signals, run_until_stopped, say
+from dualloop.modes.watchdog import Watchdog
 from dualloop.notify import Notifier
 from dualloop.ports import BrokerError, Unreachable
 from dualloop.strategy.entry import Day
@@ -118,7 +118,7 @@ class _Ears:
 
     def shout(self, text: str) -> None:
         """What no journal can hold any more: on standard error, and paged."""
-        print(f"dualloop: {text}", file=sys.stderr)
+        say(text)
         if self._notifier is not None:
             self._notifier.page(text)
 
@@ -196,7 +196,7 @@ async def _trade(work: Work, client: PlainClient, hours: Hours, ears: _Ears, roo
             _tell_damage(work, door.now())
             session = _session(work, hours, master, door)
             session.shout = ears.shout
-            async with in_reach(session, work.folder, root):
+            async with Watchdog(ears.shout), in_reach(session, work.folder, root):
                 return await run_until_stopped(session, signals)
 
 

@@ -34,7 +34,7 @@ def refusal(counts: Counts, halted: bool, params: Params) -> Why | None:
 
 def quote_refusal(bid: int | None, ask: int | None, age_us: int, cost: int, funds: int) -> Why | None:
     """Why a live entry may not be priced from this quote (R28), or None. `cost` includes charges, paise."""
-    if not bid or not ask or age_us > 5_000_000:
+    if not bid or not ask or bid > ask or age_us > 5_000_000:
         return Why.NO_QUOTE
     if rules.spread_too_wide(bid, ask):
         return Why.SPREAD
