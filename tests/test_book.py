@@ -961,3 +961,24 @@ def test_a_fact_is_one_line_with_its_kind() -> None:
     text = f.encode(f.Alarm(5, "line one\nline two")).decode()
     assert re.fullmatch(r'\{"kind":"Alarm".*\}', text)
     assert "\n" not in text
+
+
+def test_what_was_to_be_done_by_hand_is_over_once_nothing_is_held() -> None:
+    """A page that says what to sell must not outlive the position: following it would open a short."""
+    book = fold(HOLDING)
+    by_hand = f.Alarm(book.last_us, "SELL 75 by hand", True, f.Until.FLAT)
+    lasting = f.Alarm(book.last_us, "the clock stepped")
+    for fact in (by_hand, lasting):
+        book.apply(fact)
+    assert book.unacked == [by_hand, lasting]
+    for fact in CLOSED[len(HOLDING) :]:
+        book.apply(fact)
+    assert book.unacked == [lasting]
+
+
+def test_what_was_to_be_done_while_nobody_traded_is_over_with_the_next_start() -> None:
+    book = fold(HOLDING)
+    book.apply(f.Alarm(book.last_us, "cancel order 7, then SELL 75 by hand", True, f.Until.START))
+    assert book.unacked
+    book.apply(f.Restarted(book.last_us, book.epoch + 1))
+    assert not book.unacked

@@ -238,7 +238,7 @@ def test_a_persons_own_lots_are_left_alone(tmp_path: Path, stop: str) -> None:
     world.run(hook=at("09:32:00", lambda world: world.account.by_hand.buy(CALL, 2 * LOT)))
     assert ours_sold(world) == LOT
     assert left_at_the_account(world) == 2 * LOT
-    assert any("+150 units beyond ours" in alarm.text for alarm in world.told(f.Alarm))
+    assert any("holds 150 units beyond ours" in alarm.text for alarm in world.told(f.Alarm))
     assert world.book.halted is None
 
 

@@ -273,3 +273,36 @@ def test_from_the_journal_to_the_person(tmp_path: Path, capsys: pytest.CaptureFi
     assert "11:40:18 sold 65 NIFTY26NOV25900CE at 188.80" in said
     assert facts[bought].tag == ENTRY_TAG  # type: ignore[union-attr]
     assert spent_s < len(facts) * 0.002
+
+
+def test_an_instruction_is_retracted_once_nothing_is_held() -> None:
+    """A phone that goes on saying SELL after the sale would have a person open a short."""
+    facts = sample_facts()
+    heard = Heard()
+    pager = Pager(heard)
+    pager.caught_up()
+    sold = next(i for i, fact in enumerate(facts) if isinstance(fact, f.OrderFilled) and fact.tag != ENTRY_TAG)
+    for fact in facts[:sold]:
+        pager(fact)
+    at_us = facts[sold].at_us
+    pager(f.Alarm(at_us, "SELL 75 by hand", True, f.Until.FLAT))
+    pager(f.Alarm(at_us, "the clock stepped"))
+    heard.told.clear()
+    pager(facts[sold])
+    assert heard.told[0] == "ack"
+    assert "over" in heard.told[1]
+    pages = [text for text in heard.told if text.startswith("PAGE")]
+    assert len(pages) == 1
+    assert "the clock stepped" in pages[0]
+
+
+def test_what_was_to_be_done_while_nobody_traded_is_not_paged_by_the_next_start() -> None:
+    facts = sample_facts()
+    heard = Heard()
+    pager = Pager(heard)
+    filled = next(i for i, fact in enumerate(facts) if isinstance(fact, f.OrderFilled))
+    for fact in facts[: filled + 1]:
+        pager(fact)
+    pager(f.Alarm(facts[filled].at_us, "SELL 75 by hand", True, f.Until.START))
+    pager.caught_up()
+    assert not heard.told

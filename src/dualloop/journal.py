@@ -257,7 +257,8 @@ def _lock(folder: Path) -> int:
 
 def _unreadable(path: Path, error: Exception) -> JournalError:
     """Damage, or only a lock or a disk that may be better the next time."""
-    damaged = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+    passing = isinstance(error, sqlite3.OperationalError) and not str(error).startswith("Could not decode")
+    damaged = isinstance(error, sqlite3.DatabaseError) and not passing
     return (Damaged if damaged else JournalError)(f"{path} is not a readable journal ({error})")
 
 

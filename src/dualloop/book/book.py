@@ -82,6 +82,7 @@ class Book:
             f.CancelIntended: self._cancel_intended,
             f.SoldOutside: self._sold_outside,
             f.Acked: self._acked,
+            f.ExitAsked: self._exit_asked,
             f.Stopped: self._stopped,
             f.OrderFilled: self._filled,
             f.StopsSet: self._stops_set,
@@ -174,6 +175,7 @@ class Book:
         self.epoch = fact.epoch
         self.clean, self.stopped = self.stopped, False
         self.started_us = fact.at_us
+        self._is_old(f.Until.START)
 
     def _day_started(self, fact: f.DayStarted) -> None:
         self.day, self.analysed, self.last_candle_us = fact, None, 0
@@ -353,6 +355,8 @@ class Book:
                 self._open = {k: p for k, p in self.positions.items() if p.is_open}
             return
         self._open.pop(key, None)
+        if not self._open:
+            self._is_old(f.Until.FLAT, f.Until.START)
         if was_open:
             position.closed_us = at_us
         price = position.exit_price
@@ -414,6 +418,13 @@ class Book:
 
     def _acked(self, fact: f.Acked) -> None:
         self.unacked.clear()
+
+    def _exit_asked(self, fact: f.ExitAsked) -> None:
+        self._position(fact.position).asked.append(fact)
+
+    def _is_old(self, *untils: f.Until) -> None:
+        """Pages that say what to do by hand are over: nothing is held any more, or somebody trades again."""
+        self.unacked = [alarm for alarm in self.unacked if alarm.until not in untils]
 
     def _stopped(self, fact: f.Stopped) -> None:
         self.stopped = True

@@ -358,11 +358,30 @@ class Resumed(Fact, frozen=True):
     by: str
 
 
+class Until(StrEnum):
+    """What makes a page old, besides a person's acknowledgement."""
+
+    ACK = "ack"
+    FLAT = "flat"
+    """It says what to do about what is held."""
+    START = "start"
+    """It says what to do while nobody trades; the next start takes that over."""
+
+
 class Alarm(Fact, frozen=True):
     """Something a person must know; `page` if now."""
 
     text: str
     page: bool = True
+    until: Until = Until.ACK
+
+
+class ExitAsked(Fact, frozen=True):
+    """A person asked to leave a position."""
+
+    position: str
+    by: str
+    why: str = ""
 
 
 class Acked(Fact, frozen=True):
@@ -413,6 +432,7 @@ AnyFact = (
     | Resumed
     | Alarm
     | Acked
+    | ExitAsked
     | Stopped
     | LoopFailed
 )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-from dualloop.book.facts import Answer, BarSeen, EntryCard, ExitCard, Leg, SoldOutside, StopsSet
+from dualloop.book.facts import Answer, BarSeen, EntryCard, ExitAsked, ExitCard, Leg, SoldOutside, StopsSet
 from dualloop.book.orders import OVER, State
 from dualloop.market.costs import Leg as CostLeg
 from dualloop.market.instruments import Contract
@@ -116,6 +116,8 @@ class Position:
     """Everything of ours that sells it: exits, and the disaster stop."""
     covers: list[Order] = field(default_factory=list)
     """What buys back an oversold quantity."""
+    asked: list[ExitAsked] = field(default_factory=list)
+    """Who asked to leave it, and when."""
     outside: dict[str, SoldOutside] = field(default_factory=dict)
     """What somebody else sold of it, by their order id."""
     initial: int = 0

@@ -104,7 +104,9 @@ class Comparison:
             self._settle(contract)
             return []
         name = self._master[contract].symbol if contract in self._master else str(contract)
-        what = f"{name}: the account holds {others:+d} units beyond ours"
+        what = f"{name}: the account holds {others} units beyond ours"
+        if others < 0:
+            what = f"{name}: the account holds {-others} units fewer than ours"
         doubt = self._doubted(contract, others)
         age_us = self._ledger.now() - doubt.since_us
         if others < 0:
@@ -115,7 +117,9 @@ class Comparison:
             self._wire.others[contract] = others
             for report, _ in self._unbooked(contract):
                 self._theirs[report.order_id] = report.filled
-            self._ledger.alarm(f"{what}: bought or sold by somebody else, and left alone", page=False)
+            beyond = f"{what}: somebody else's, without a stop of ours, and left alone"
+            agreed = f"{name}: the account holds what is ours and nothing else again"
+            self._ledger.alarm(beyond if others else agreed, page=False)
         return [what]
 
     def _doubted(self, contract: Contract, others: int) -> _Doubt:

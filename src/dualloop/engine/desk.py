@@ -174,6 +174,11 @@ class Desk:
         if version is not None and version != position.version:
             raise VersionConflict(f"{name} was edited meanwhile: it is at version {position.version}, not {version}")
         watch = stops.edited(self.watch(position), edit, value)
+        tick = self.master[position.contract].tick if position.contract in self.master else 1
+        if watch.initial < tick:
+            raise stops.EditRefused(
+                f"that puts the initial stop at {rupees(watch.initial)}, below one tick: no stop at all"
+            )
         self._guard_against_exit(position, watch, confirm_exit)
         self.record(
             f.StopsSet(

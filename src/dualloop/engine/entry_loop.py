@@ -26,6 +26,7 @@ from dualloop.strategy.params import Params
 _T = TypeVar("_T")
 
 _ASK_AGAIN_S = 5.0
+_TELL_AGAIN_US = 60 * SECOND_US
 _LOOK_AGAIN_US = 5 * SECOND_US
 _READ_TIMEOUT_S = 10.0
 _READ_PAUSES_S = (0.3, 0.9)
@@ -39,6 +40,7 @@ class EntryLoop:
         self._desk = desk
         self._day = day
         self._now = now
+        self._tell_again_us = 0
         self._begun_us = 0
         """Start of the last candle taken up: one that raised is not taken up again."""
 
@@ -146,10 +148,16 @@ class EntryLoop:
                     return await fetch()
             except (BrokerError, TimeoutError) as error:
                 if pause_s is None:
-                    self._desk.alarm(f"a read failed three times: {type(error).__name__}: {error}", page=False)
+                    self._tell_unread(error)
                 else:
                     await asyncio.sleep(pause_s)
         return nothing
+
+    def _tell_unread(self, error: Exception) -> None:
+        """Say that a read has failed for good, once in a while: it is asked again every few seconds."""
+        if self._now() >= self._tell_again_us:
+            self._tell_again_us = self._now() + _TELL_AGAIN_US
+            self._desk.alarm(f"a read failed three times: {type(error).__name__}: {error}", page=False)
 
     async def _pause(self, give_up_us: int) -> None:
         await asyncio.sleep(min(_ASK_AGAIN_S, (give_up_us - self._now()) / SECOND_US))

@@ -259,7 +259,8 @@ class Watcher:
             if silent_us >= limit_us and self._told_silence < degree:
                 self._told_silence = degree
                 what = f"no price of {self._position.entry.symbol} for {silent_us // SECOND_US} s, by stream or quote"
-                self._desk.alarm(f"{what}: its stops are blind; {self._desk.by_hand(self._position)}", page=page)
+                text = f"{what}: its stops are blind; {self._desk.by_hand(self._position)}"
+                self._desk.alarm(text, page=page, until=f.Until.FLAT)
 
     def _ask_quote(self) -> None:
         """Ask for the quote beside the stream (R14, R25); its answer comes in by the stream's own door."""

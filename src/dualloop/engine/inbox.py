@@ -122,7 +122,7 @@ class Inbox:
         facts += self._changed(report, order, now)
         value = self._value(report, order)
         if report.filled > order.filled and value:
-            filled_us = min(now, report.at_us)
+            filled_us = min(now, max(report.at_us, order.intended_us))  # another's clock may be behind ours
             fill = f.OrderFilled(
                 now, order.tag, report.filled, value, filled_us, report.bid, report.ask, self._note(report)
             )
@@ -243,7 +243,9 @@ class Inbox:
                 adopted=why,
             )
         )
-        ledger.alarm(f"order {report.order_id} carries our tag {report.tag} and {why}: it is watched as ours")
+        what = f"order {report.order_id} carries our tag {report.tag} and {why}: it is watched as ours"
+        fresh = twin is None and leg is f.Leg.ENTRY
+        ledger.alarm(f"{what}, by the configured stops: earlier edits and its peak are lost" if fresh else what)
         return ledger.book.orders[tag]
 
     def _free_tag(self, tag: str) -> str:

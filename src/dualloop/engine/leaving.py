@@ -290,4 +290,4 @@ class Leaving:
         """Page with the exact manual instruction, again only after a while."""
         if self._ledger.now() >= self._page_again_us.get(position.key, 0):
             self._page_again_us[position.key] = self._ledger.now() + _PAGE_AGAIN_US
-            self._ledger.alarm(f"{what}: {self._by_hand(position)}")
+            self._ledger.alarm(f"{what}: {self._by_hand(position)}", until=f.Until.FLAT)

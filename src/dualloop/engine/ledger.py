@@ -68,9 +68,9 @@ class Ledger:
         self._news.clear()
         await self._news.wait()
 
-    def alarm(self, text: str, *, page: bool = True) -> None:
-        """Record something that a person must know."""
-        self.record(f.Alarm(self.now(), text, page))
+    def alarm(self, text: str, *, page: bool = True, until: f.Until = f.Until.ACK) -> None:
+        """Record something that a person must know; `until` says what else than an acknowledgement makes it old."""
+        self.record(f.Alarm(self.now(), text, page, until))
 
     def halt(self, why: str, state: Risk = Risk.HALTED) -> None:
         """No new entries from now on, or worse; exits go on (R19). What is as severe already stays as it is."""

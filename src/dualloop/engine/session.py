@@ -230,7 +230,8 @@ class Session:
         """Page for every open position but the spared ones; the keys of those paged for."""
         found = [p for p in self.desk.book.open_positions() if p.key not in spared]
         for position in found:
-            self.desk.alarm(f"still holding {position.held} {position.entry.symbol}: {self.desk.by_hand(position)}")
+            what = f"still holding {position.held} {position.entry.symbol}"
+            self.desk.alarm(f"{what}: {self.desk.by_hand(position)}", until=f.Until.FLAT)
         return {position.key for position in found}
 
     async def _sleep_until(self, at_us: int) -> None:

@@ -43,8 +43,8 @@ class Pager:
         self._net = charges is not None
         self._mode = ""
         self._live = False
-        self._unacked: list[str] = []
-        """Pages of earlier starts that nobody has acknowledged."""
+        self._repeating: list[f.Alarm] = []
+        """Pages that are repeated until somebody acknowledges them, or they are old."""
         self._blind = False
 
     def __call__(self, fact: f.AnyFact) -> None:
@@ -54,12 +54,10 @@ class Pager:
                 self._mode = f"[{fact.mode.value}] "
             case f.Alarm(page=True) if self._live:
                 self._notifier.page(f"{self._mode}{clock(fact.at_us)} {fact.text}")
-            case f.Alarm(page=True):
-                self._unacked.append(f"{self._mode}{day_of(fact.at_us)} {clock(fact.at_us)} {fact.text}")
+                self._repeating.append(fact)
             case f.Acked() if self._live:
                 self._notifier.ack()
-            case f.Acked():
-                self._unacked.clear()
+                self._repeating.clear()
             case _:
                 pass
         if self._blind:
@@ -71,15 +69,32 @@ class Pager:
             self._blind = True
             self._notifier.page(f"{self._mode}there will be no more notices ({type(error).__name__}); pages go on")
             return
+        if self._live:
+            self._retract()
         if text:
             self._notifier.notice(f"{self._mode}{clock(fact.at_us)} {text}")
 
     def caught_up(self) -> None:
         """The facts of earlier starts have been told; what comes now is new."""
         self._live = True
-        if self._unacked:
-            self._notifier.page(*self._unacked)
-            self._unacked.clear()
+        # What was to be done while nobody traded is this start's to do.
+        self._repeating = [alarm for alarm in self._book.unacked if alarm.until is not f.Until.START]
+        self._page_again()
+
+    def _page_again(self) -> None:
+        if self._repeating:
+            dated = [f"{self._mode}{day_of(a.at_us)} {clock(a.at_us)} {a.text}" for a in self._repeating]
+            self._notifier.page(*dated)
+
+    def _retract(self) -> None:
+        """Instructions that are old are not repeated: following one could sell what is sold already."""
+        valid = [alarm for alarm in self._repeating if alarm in self._book.unacked]
+        if len(valid) == len(self._repeating):
+            return
+        self._repeating = valid
+        self._notifier.ack()
+        self._notifier.notice(f"{self._mode}what was to be done by hand is over: do none of it any more")
+        self._page_again()
 
     def _words(self, fact: f.AnyFact) -> str:
         """What a person is told of this fact, which the book has folded; mostly nothing."""

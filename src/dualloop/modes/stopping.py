@@ -35,6 +35,9 @@ class Signals:
             self.second.set()
         self._last_s = now_s
         self.first.set()
+        if not self.second.is_set():
+            within = f"{_INSISTS_WITHIN_S:.0f} s"
+            say(f"no more entries; waiting until nothing is held, another signal within {within} stops now")
 
     @contextmanager
     def heard(self) -> Iterator[None]:
@@ -79,7 +82,6 @@ async def _once_flat(desk: Desk, asked: asyncio.Event) -> None:
     """Once it is asked for: no entries any more, and return when nothing is held and no order lives."""
     await asked.wait()
     desk.halt(BY_HAND)
-    say("no more entries; waiting until nothing is held, a second signal stops now")
     while desk.book.open_positions() or desk.book.live_orders():
         await desk.news()
 
@@ -92,11 +94,14 @@ def say(text: str) -> None:
 
 def _end(desk: Desk) -> None:
     """The last words of a day that was stopped: in good order, or what is left for a person to do."""
-    left = [f"cancel order {order.order_id or order.tag} of {order.symbol}" for order in desk.book.live_orders()]
-    left += [desk.by_hand(position) for position in desk.book.open_positions()]
+    held = desk.book.open_positions()
+    keys = {position.key for position in held}
+    others = [order for order in desk.book.live_orders() if order.position not in keys or order.leg is f.Leg.ENTRY]
+    left = [f"cancel order {order.order_id or order.tag} of {order.symbol}" for order in others]
+    left += [desk.by_hand(position) for position in held]
     if left:
-        text = f"{BY_HAND} with orders at the broker: {'; then '.join(left)}"
-        desk.alarm(text)
+        text = f"{BY_HAND} with orders at the broker: {'; '.join(left)}"
+        desk.alarm(text, until=f.Until.START)
         say(text)
     else:
         desk.record(f.Stopped(desk.now(), BY_HAND))
