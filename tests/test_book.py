@@ -968,8 +968,8 @@ def test_what_was_to_be_done_by_hand_is_over_once_nothing_is_held() -> None:
     book = fold(HOLDING)
     by_hand = f.Alarm(book.last_us, "SELL 75 by hand", True, f.Until.FLAT)
     lasting = f.Alarm(book.last_us, "the clock stepped")
-    for fact in (by_hand, lasting):
-        book.apply(fact)
+    for alarm in (by_hand, lasting):
+        book.apply(alarm)
     assert book.unacked == [by_hand, lasting]
     for fact in CLOSED[len(HOLDING) :]:
         book.apply(fact)

@@ -1,10 +1,11 @@
 """What a person may ask of a running trader, and what may come of it."""
 
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from dualloop.book.facts import StopsSet
 from dualloop.book.positions import Position
 from dualloop.market.reasons import Edit
+from dualloop.market.units import rupees
 
 
 class EditStop(NamedTuple):
@@ -16,6 +17,22 @@ class EditStop(NamedTuple):
     confirm_exit: bool = False
     version: int | None = None
     """The version that was looked at: an edit of any other is refused. None: whatever it is by now."""
+
+    def typed(self) -> str:
+        """The edit as a person types it."""
+        match self.edit:
+            case Edit.STOP:
+                return f"stop --at {rupees(self.value)}"
+            case Edit.TIGHTEN:
+                return f"tighten --trail {self.value / 100:g}"
+            case Edit.WIDEN_INITIAL:
+                return f"widen --initial {self.value / 100:g}"
+            case Edit.WIDEN_TRAIL:
+                return f"widen --trail {self.value / 100:g}"
+            case Edit.BREAKEVEN:
+                return "breakeven"
+            case _ as never:
+                assert_never(never)
 
 
 class Exit(NamedTuple):
@@ -63,12 +80,18 @@ class Done(NamedTuple):
     positions: tuple[Position, ...] = ()
     """The positions that it was about."""
     edit: StopsSet | None = None
+    unchanged: bool = False
+    """An edit of what was so already: there is no new version of it."""
     found: tuple[str, ...] | None = None
-    """What a reconciliation found to differ, or could not compare; None for every other command."""
+    """What a reconciliation found to differ; None for every other command."""
 
 
 class NotFound(LookupError):
     """No order has that id."""
+
+
+class BrokerUnread(RuntimeError):
+    """The broker could not be read: nothing is known of what it holds."""
 
 
 class Over(Exception):

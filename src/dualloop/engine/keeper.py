@@ -57,6 +57,8 @@ class Keeper:
     def _pause_us(self) -> int:
         """Until the next read is due; what is recorded meanwhile wakes us anyway."""
         now, wire = self._ledger.now(), self._wire
+        if not self._desk.book.of_day(self._desk.day):
+            return _ORDERS_US
         due = max(wire.read_us, wire.failing_since_us or 0) + self._cadence_us()
         return max(SECOND_US // 2, min(due, now + _ORDERS_US) - now)
 

@@ -27,6 +27,7 @@ _RATE_S = 1.0
 _MOST_ABSENT = 3
 """Exits of one position that may vanish before no more are sent (design §6)."""
 _MOST_UNHEEDED = 2
+_PATIENT_US = 60 * SECOND_US
 _PAGE_AFTER_US = 30 * SECOND_US
 _PAGE_AGAIN_US = 300 * SECOND_US
 _QUOTE_TIMEOUT_S = 1.0
@@ -75,7 +76,7 @@ class Leaving:
         Three tries here, then a page; whoever watches the position calls again as long as it is open.
         """
         async with self.lock(position):
-            for pause_s in _RETRY_S:
+            for pause_s in self._pauses_s(position):
                 if position.is_leaving:
                     await self._ask_touch(position)  # what the decision saw is old by now
                 has = await self._account_has(position)
@@ -93,6 +94,12 @@ class Leaving:
                 await asyncio.sleep(max(pause_s, *(_RATE_S if o.reject is Reject.RATE else 0 for o in orders)))
             if position.is_open and not position.live_exits:
                 self._page(position, f"exit of {position.entry.symbol} keeps failing")
+
+    def _pauses_s(self, position: Position) -> tuple[float, ...]:
+        """Three tries a round in the first minute, then one: refused orders count at a broker too (F13)."""
+        since_us = position.leaving_us
+        late = since_us and self._ledger.now() - since_us >= _PATIENT_US
+        return _RETRY_S[:1] if late else _RETRY_S
 
     def _is_covered(self, position: Position) -> bool:
         """Whether live orders will sell all of it, or one of them is not known to live or not."""

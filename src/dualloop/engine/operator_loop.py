@@ -5,7 +5,8 @@ or is refused after it. Every command gets an answer, also when the day ends bef
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import assert_never
 
 from dualloop.book import facts as f
@@ -13,6 +14,7 @@ from dualloop.book.positions import Position
 from dualloop.engine.cards import exit_card
 from dualloop.engine.commands import (
     Ack,
+    BrokerUnread,
     Command,
     Done,
     EditStop,
@@ -26,14 +28,15 @@ from dualloop.engine.commands import (
     Resume,
 )
 from dualloop.engine.desk import Desk
+from dualloop.engine.editing import check_tick, is_so_already
 from dualloop.journal import JournalDead
 from dualloop.market.reasons import Edit, ExitReason, Risk
-from dualloop.market.units import rupees
 from dualloop.strategy import exit as stops
 from dualloop.strategy.exit import EditRefused
 
 __all__ = [
     "Ack",
+    "BrokerUnread",
     "Command",
     "Done",
     "EditRefused",
@@ -47,12 +50,13 @@ __all__ = [
     "Over",
     "Reconcile",
     "Resume",
-    "levels",
 ]
 
 _MOST_WAITING = 64
 _PATIENCE_S = 5.0
 """An exit that is not on its way by then is answered as what it is: decided on, not sent."""
+_UNREAD = "could not be read"
+"""How a comparison ends that did not come about."""
 
 
 class OperatorLoop:
@@ -65,7 +69,14 @@ class OperatorLoop:
         self._unanswered: dict[asyncio.Future[Done], None] = {}
         """In the order in which they were asked."""
         self._reconciling = False
+        self._ending = False
         self._over = False
+        self.kill_file: Callable[[], Path | None] = lambda: None
+        """The file that keeps the kill switch pressed, if there is one."""
+
+    def end_when_flat(self) -> None:
+        """The program is being stopped by hand (R29): from now on nobody resumes."""
+        self._ending = True
 
     async def ask(self, command: Command, who: str) -> str:
         """Have a command done; the answer in one sentence. Raises what `do` raises."""
@@ -117,15 +128,14 @@ class OperatorLoop:
             case EditStop():
                 return self._edit(command, who, answer)
             case Exit(order_id):
-                return self._exit([self._open(order_id)], ExitReason.MANUAL_EXIT, answer)
+                return self._exit([self._open(order_id)], ExitReason.MANUAL_EXIT, who, answer)
             case ExitAll():
-                return self._exit(desk.book.open_positions(), ExitReason.MANUAL_EXIT, answer)
+                return self._exit(desk.book.open_positions(), ExitReason.MANUAL_EXIT, who, answer)
             case Halt(why):
                 desk.halt(_words(who, why))
                 return Done(f"{desk.book.risk.value}: no new entries; exits go on")
             case Resume():
-                desk.resume(who)
-                return Done("resumed")
+                return self._resume(who)
             case Reconcile():
                 if self._reconciling:
                     raise EditRefused("a reconciliation is under way: ask again when it is done")
@@ -137,9 +147,21 @@ class OperatorLoop:
             case Kill(why):
                 desk.halt(_words(who, why), state=Risk.FLATTEN)
                 said = "killed: no new entries until resumed; "
-                return self._exit(desk.book.open_positions(), ExitReason.KILL, answer, said)
+                return self._exit(desk.book.open_positions(), ExitReason.KILL, who, answer, why, said)
             case _ as never:
                 assert_never(never)
+
+    def _resume(self, who: str) -> Done:
+        """Take a halt back. Raises `EditRefused` while something keeps it."""
+        if self._ending:
+            raise EditRefused("the program is being stopped: it ends once nothing is held; start it again to go on")
+        file = self.kill_file()
+        if file is not None:
+            raise EditRefused(f"the kill switch is still pressed: remove the file {file}, then resume")
+        if self._desk.book.risk is Risk.RUNNING:
+            return Done("nothing was halted")
+        self._desk.resume(who)
+        return Done("resumed")
 
     # -- stops -------------------------------------------------------------------------------
 
@@ -147,10 +169,13 @@ class OperatorLoop:
         desk, order_id, edit = self._desk, command.order_id, command.edit
         position = self._open(order_id)
         if edit is Edit.STOP:
-            self._check_tick(position, command.value)
+            check_tick(desk, position, command.value)
+        said = f"{command.typed()} of {order_id}"
+        if is_so_already(desk, position, command):
+            return Done(f"nothing changed: {said} is what was in force", (position,), unchanged=True)
         confirmed = command.confirm_exit
         watch = desk.edit(position, edit, command.value, by=who, confirm_exit=confirmed, version=command.version)
-        done = Done(f"{edit.value} of {order_id} is in force", (position,), position.edits[-1])
+        done = Done(f"{said} is in force", (position,), position.edits[-1])
         price = desk.last_price.get(position.key, 0)
         reasons = stops.true_on(stops.levels(watch, desk.params), price) if price else ()
         if not reasons:
@@ -159,22 +184,22 @@ class OperatorLoop:
         self._start(self._sent([(position, self._leave(position, reasons))], done, answer))
         return None
 
-    def _check_tick(self, position: Position, price: int) -> None:
-        """Raises `EditRefused` for a price that the contract cannot trade at."""
-        desk = self._desk
-        tick = desk.master[position.contract].tick if position.contract in desk.master else 1
-        if price % tick:
-            below = price - price % tick
-            near = f"{rupees(below)} or {rupees(below + tick)}"
-            raise EditRefused(f"{rupees(price)} is no multiple of the tick {rupees(tick)}: use {near}")
-
     # -- leaving -----------------------------------------------------------------------------
 
     def _exit(
-        self, positions: Sequence[Position], reason: ExitReason, answer: asyncio.Future[Done], said: str = ""
+        self,
+        positions: Sequence[Position],
+        reason: ExitReason,
+        who: str,
+        answer: asyncio.Future[Done],
+        why: str = "",
+        said: str = "",
     ) -> Done | None:
+        """Leave these; who asked for it is on record before anything comes of it."""
         if not positions:
             return Done(f"{said}nothing is held")
+        now = self._desk.now()
+        self._desk.record(*(f.ExitAsked(now, position.key, who, why) for position in positions))
         leaving = [(position, self._leave(position, (reason,))) for position in positions]
         self._start(self._sent(leaving, Done(said, tuple(positions)), answer))
         return None
@@ -221,8 +246,11 @@ class OperatorLoop:
             raise
         finally:
             self._reconciling = False
-        text = "this differs, or could not be compared" if found else "the record and the broker agree"
-        if not answer.done():
+        unread = [each for each in found if each.endswith(_UNREAD)]
+        if unread:
+            _fail(answer, BrokerUnread("; ".join(unread)))
+        elif not answer.done():
+            text = "the record and the broker differ" if found else "the record and the broker agree"
             answer.set_result(Done(text, found=tuple(found)))
 
     def _start(self, work: Coroutine[None, None, object]) -> asyncio.Task[None]:
@@ -254,11 +282,6 @@ class OperatorLoop:
         if not position.is_open:
             raise EditRefused(f"{order_id} is closed")
         return position
-
-
-def levels(desk: Desk, position: Position) -> dict[ExitReason, int]:
-    """The level of each stop of an open position as it is in force now, paise; 0 where it is not armed."""
-    return dict(zip(stops.REASONS, stops.levels(desk.watch(position), desk.params), strict=True))
 
 
 def _name(position: Position) -> str:
