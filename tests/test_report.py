@@ -20,7 +20,7 @@ from dualloop.journal import read
 from dualloop.market.costs import ChargeTable
 from dualloop.market.reasons import Direction, Edit, ExitReason, Side, Verdict, Why
 from dualloop.market.units import DAY_US, clock_us, day_of, midnight_us, paise
-from dualloop.research import documents, report, why
+from dualloop.research import documents, order_documents, report, why
 from dualloop.research.words import in_words
 from dualloop.show import report as show
 from dualloop.show import sections
@@ -151,7 +151,7 @@ def test_notes_tell_what_a_reader_must_know(tmp_path: Path) -> None:
         "The run was resumed once.",
         "Halted: the entry loop failed.",
         "late_start, the direction came from a later candle than 09:15: 2025-12-23 (09:15).",
-        "PAPER_20251223_001: stop by me at 09:31:30.",
+        "PAPER_20251223_001: at 09:31:30 stop by me: initial stop 112.50 -> 148.00.",
         "Alarm, 2025-12-23 15:31:00: the broker session is dead",
         "The entry loop failed, 2025-12-23 15:31:00: KeyError: 1",
         "The rules of this run are not at hand, so there is no five-minute check.",
@@ -400,7 +400,7 @@ def test_an_edited_stop_is_decided_again_as_it_stood(tmp_path: Path) -> None:
     assert lines[ExitReason.INITIAL_SL].would_leave
     assert not lines[ExitReason.TRAILING_STOP].would_leave
     assert lines[ExitReason.VWAP_STOP].age_us == at("09:32:15") - at("09:30")
-    document = documents.why(found)
+    document = order_documents.why(found)
     assert document["exit"]["bid"] == 145.45
     assert document["exit"]["slippage"] == 0.05
 

@@ -173,8 +173,8 @@ def test_a_taller_terminal_shows_more_decisions_and_a_taller_chart() -> None:
     assert sum(bool(told.match(line)) for line in large) > sum(bool(told.match(line)) for line in small)
 
 
-def test_short_of_rows_the_latest_alarm_stays_and_those_before_are_counted() -> None:
-    alarms = tuple(f.Alarm(at(f"10:5{n}:00"), f"alarm number {n}") for n in range(6))
+def test_short_of_rows_the_latest_notice_stays_and_those_before_are_counted() -> None:
+    alarms = tuple(f.Alarm(at(f"10:5{n}:00"), f"alarm number {n}", page=False) for n in range(6))
     held = MOMENTS["holding"]
     status = held._replace(alarms=alarms, holding=held.holding * 2, failures=MOMENTS["halted"].failures)
     text = "\n".join(text_of(row) for row in picture.picture(status, 80, 24, {}))
@@ -262,7 +262,13 @@ def statuses(draw: st.DrawFn) -> Status:
     alarms = tuple(f.Alarm(at("11:00:00"), draw(TEXTS)) for _ in range(draw(st.integers(0, 4))))
     more = draw(st.integers(1, 3))
     return MOMENTS["holding"]._replace(
-        holding=(held,) * more, open=money, decisions=told, halted=draw(TEXTS), spot=draw(PRICES), alarms=alarms
+        holding=(held,) * more,
+        open=money,
+        decisions=told,
+        halted=draw(TEXTS),
+        spot=draw(PRICES),
+        alarms=alarms,
+        pages=alarms[: draw(st.integers(0, 4))],
     )
 
 

@@ -272,6 +272,7 @@ def test_halt_alarms_and_failures_are_said_beside_what_is_held(of: dict[str, sta
 
 
 def test_a_new_day_begins_without_yesterdays_troubles_and_trades() -> None:
+    """But a page that nobody has acknowledged still waits for a person."""
     follower = following([*sample_facts()[:-1], *trouble("15:41:00")])
     assert follower.status(at("15:42:00")).alarms
     day_us = 24 * 3600 * 1_000_000
@@ -280,7 +281,10 @@ def test_a_new_day_begins_without_yesterdays_troubles_and_trades() -> None:
     )
     follower.apply(start)
     found = follower.status(start.at_us)
-    assert (found.alarms, found.failures, found.closed, found.row) == ((), (), (), None)
+    assert (found.failures, found.closed, found.row) == ((), (), None)
+    assert found.alarms == found.pages == (trouble("15:41:00")[-1],)
+    follower.apply(f.Acked(start.at_us, "me"))
+    assert follower.status(start.at_us).alarms == follower.status(start.at_us).pages == ()
     assert (found.trades_used, found.realised) == (0, Money(0, 0, 0))
 
 

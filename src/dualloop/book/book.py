@@ -37,6 +37,8 @@ class Book:
         self.halted: str | None = None
         """Why there are no new entries; None while there may be."""
         self.risk = Risk.RUNNING
+        self._under: str | None = None
+        """The halt that stands beneath MONITOR_ONLY."""
         self.clean = True
         """Whether the start before this one ended in good order; True for the first."""
         self.stopped = False
@@ -405,11 +407,18 @@ class Book:
         position.vwap_level, position.oi_level = fact.vwap_level, fact.oi_level
 
     def _halted(self, fact: f.Halted) -> None:
+        if fact.state is Risk.MONITOR_ONLY and self.risk is Risk.HALTED:
+            self._under = self.halted
         if _SEVERITY[fact.state] >= _SEVERITY[self.risk]:
             self.risk, self.halted = fact.state, fact.why
+        elif self.risk is Risk.MONITOR_ONLY:
+            self._under = fact.why
 
     def _resumed(self, fact: f.Resumed) -> None:
-        self.risk, self.halted = Risk.RUNNING, None
+        """A person resumes everything; the end of MONITOR_ONLY only that, and a halt beneath it stands."""
+        under, self._under = self._under, None
+        stands = fact.by == f.LIFTED and under is not None
+        self.risk, self.halted = (Risk.HALTED, under) if stands else (Risk.RUNNING, None)
 
     def _alarm(self, fact: f.Alarm) -> None:
         self.alarms.append(fact)

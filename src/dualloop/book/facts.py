@@ -354,6 +354,10 @@ class Halted(Fact, frozen=True):
     state: Risk = Risk.HALTED
 
 
+LIFTED = "the broker's books, which could be read at last"
+"""Who resumes when MONITOR_ONLY is over."""
+
+
 class Resumed(Fact, frozen=True):
     by: str
 

@@ -57,13 +57,16 @@ def orders(journal: JournalDir = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def order(order_id: OrderId, journal: JournalDir = None, as_json: AsJson = False) -> None:
-    """Show one position and its orders."""
+    """Show one position and its orders, or an entry that never filled."""
     from dualloop import client
-    from dualloop.research import documents
+    from dualloop.client.reading import as_dict
+    from dualloop.research import order_documents
     from dualloop.show import orders as show
 
     record = client.open_run(journal, os.environ)
-    found = documents.order(record.facts, client.find_position(record, order_id))
+    sought = client.find_order(record, order_id)
+    of = record.book.positions.get(sought.position, sought)
+    found = order_documents.order(record.facts, as_dict(record, sought), of)
     console.answer(found, [show.order(found)], as_json=as_json)
 
 
@@ -79,7 +82,7 @@ def why(
     alone (exit code 1 if not). Of a candle, 10:35 or 2025-12-23T10:35: why it did not trade.
     """
     from dualloop import client
-    from dualloop.research import documents
+    from dualloop.research import documents, order_documents
     from dualloop.research import why as whys
     from dualloop.show import why as show
 
@@ -91,7 +94,7 @@ def why(
         console.answer(documents.candle(candle), show.candle(candle, candle_us), as_json=as_json)
         return
     found = whys.of_order(record.facts, record.book, client.find_order(record, what), params)
-    console.answer(documents.why(found), show.why(found, params), as_json=as_json)
+    console.answer(order_documents.why(found), show.why(found, params), as_json=as_json)
     if found.disagreements:
         console.warn(f"the rules disagree with the record of {what}")
         raise typer.Exit(FAILED)

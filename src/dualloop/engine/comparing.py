@@ -58,7 +58,7 @@ class Comparison:
         self._doubts: dict[Contract, _Doubt] = {}
         self._theirs: dict[str, int] = {}
         """Units of each foreign order that sold what was not ours."""
-        self.compared_us = 0
+        self.compared_us = self._tried_us = 0
         self._told: set[tuple[Contract, int]] = set()
         inbox.sold_by_others = self._saw_a_sale
 
@@ -71,6 +71,10 @@ class Comparison:
     def is_due(self, every_us: int) -> bool:
         """Whether it is time: by the clock, for a doubt to be settled, or at once because a foreign sell has filled."""
         now = self._ledger.now()
+        if now - self._tried_us < SECOND_US:
+            return False
+        if self._wire.failing_since_us is not None and now - self._tried_us < every_us:
+            return False
         since_us = now - self.compared_us
         doubted = any(now - doubt.since_us >= _PERSISTS_US for doubt in self._doubts.values())
         seen = any(self._unbooked(position.contract) for position in self._ledger.book.open_positions())
@@ -78,6 +82,7 @@ class Comparison:
 
     async def compare(self) -> list[str]:
         """Hold the account's positions against ours; what differs, in sentences."""
+        self._tried_us = self._ledger.now()
         if not await self._wire.refresh():
             return ["the order book could not be read"]
         holdings = await self._wire.positions()
@@ -88,6 +93,8 @@ class Comparison:
         for each in holdings:
             net[each.contract] = net.get(each.contract, 0) + each.net
         ours = {position.contract for position in self._ledger.book.positions.values()}
+        under_way = {order.contract for order in self._ledger.book.live_orders()}
+        self._wire.others.update({c: units for c, units in net.items() if c not in ours | under_way})
         differing = []
         for contract in sorted(ours):
             others = net.get(contract, 0) - self._ledger.book.held_of(contract)
@@ -102,6 +109,9 @@ class Comparison:
         known = self._wire.others.get(contract, 0)
         if others == known:
             self._settle(contract)
+            for report, _ in self._unbooked(contract):
+                if self._ledger.now() - report.at_us >= _HALTS_US:  # the positions have had time to show it: not ours
+                    self._theirs[report.order_id] = report.filled
             return []
         name = self._master[contract].symbol if contract in self._master else str(contract)
         what = f"{name}: the account holds {others} units beyond ours"

@@ -191,14 +191,21 @@ class EntryLoop:
     async def _verdict(self, signal: Signal) -> limits.Approved | limits.Refused:
         """Hold the signal against the limits; at a broker, price it from the present quote too (R28)."""
         desk, broker = self._desk, self._desk.wire.broker
-        verdict = limits.check(signal, desk.book, desk.master, desk.params, desk.day, barred=desk.barred)
+        verdict = self._checked(signal)
         if isinstance(verdict, limits.Refused) or broker.at_once:
             return verdict
         quote = await self._read(lambda: self._feed.quote(signal.contract), None)
         funds = await self._read(broker.funds, 0)
+        again = self._checked(signal)  # somebody may have halted while the broker was asked
+        if isinstance(again, limits.Refused):
+            return again
         turnover = 0 if quote is None else (quote.ask or 0) * verdict.qty
         charges, tick = desk.book.charges_of_buying(turnover, desk.day), desk.master[signal.contract].tick
         return limits.price(verdict, quote, self._now(), funds, charges, tick)
+
+    def _checked(self, signal: Signal) -> limits.Approved | limits.Refused:
+        desk = self._desk
+        return limits.check(signal, desk.book, desk.master, desk.params, desk.day, barred=desk.barred)
 
     def _close_us(self, stream: Ticks) -> int | None:
         """On bars an entry fills at its signal's own close (R26 `close`); on ticks at the first price from now on."""

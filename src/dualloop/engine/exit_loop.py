@@ -8,6 +8,7 @@ stale stream is polled, and the day's exit begins at `exit.start`.
 import asyncio
 from collections.abc import Callable
 from functools import partial
+from itertools import takewhile
 
 from dualloop.book import facts as f
 from dualloop.book.positions import Order, Position
@@ -95,9 +96,8 @@ class Watcher:
         self._exchange_us = 0
         """The newest time that the exchange has put on a price."""
         self._retry_us = 0
+        self._told_quote = False
         self._told_silence = 0
-        self._pause_us = SECOND_US
-        """Between rounds of a failing exit, doubling: nothing stops an exit, but nothing floods the broker either."""
         self._asking: asyncio.Task[None] | None = None
         self._exit_us = session.at(self._params.exit_start_us)
 
@@ -128,9 +128,7 @@ class Watcher:
         stop_rests = any(order.leg is f.Leg.STOP and not order.leaves for order in position.live_exits)
         if (stop_rests or position.selling < position.held) and self._now() >= self._retry_us:
             await desk.leave(position, *self._leaving)
-            # What was accepted is re-priced from here on; only what fails is tried at a growing pace.
-            self._pause_us = SECOND_US if position.live_exits else min(2 * self._pause_us, _LONGEST_PAUSE_US)
-            self._retry_us = self._now() + self._pause_us
+            self._retry_us = self._now() + _pause_us(position)
         elif position.live_exits:
             await desk.press(position)
 
@@ -151,13 +149,16 @@ class Watcher:
     def _hear(self, tick: Tick) -> None:
         if tick.exchange_us is not None and tick.exchange_us < self._exchange_us:
             return  # older than what was heard by the exchange's own clock
+        if self._is_impossible(tick.ltp):
+            # No sign of life: silence goes on. But the exchange may have moved its circuit, so that is asked for anew.
+            if self._desk.real and self._asking is None:
+                self._ask_quote()
+            return
         self._desk.heard_us[self._position.key] = tick.at_us
         if tick.exchange_us is None or tick.exchange_us > self._exchange_us:
             self._heard_us = tick.at_us  # a price that is only repeated is no news: the stream goes stale (D2)
             self._exchange_us = tick.exchange_us or self._exchange_us
         if tick.at_us <= self._position.opened_us or not self._in_cadence(tick.at_us):
-            return
-        if self._is_impossible(tick.ltp):
             return
         if self._stream.stale_after_us is None:
             self._decide(tick, tick.ltp)
@@ -171,6 +172,8 @@ class Watcher:
     def _is_impossible(self, ltp: int) -> bool:
         """Whether a price lies outside the day's circuit, where that is known (R25)."""
         known = self._desk.exits.touch(self._position.contract)
+        if ltp <= 0:
+            return True
         if known is None or known.low_limit is None or known.high_limit is None:
             return False
         return not known.low_limit <= ltp <= known.high_limit
@@ -188,6 +191,7 @@ class Watcher:
     def _decide(self, tick: Tick, price: int) -> None:
         """Hold, raise the stop, or set out to leave, on one believed price."""
         desk, position = self._desk, self._position
+        desk.exits.heard(tick._replace(ltp=price))
         if self._leaving is not None:
             return
         watch = stops.see(desk.watch(position), price, self._params)
@@ -278,9 +282,18 @@ class Watcher:
         except (TimeoutError, BrokerError):
             pass  # silence goes on, and so does asking
         except Exception as error:
-            self._desk.alarm(f"asking for a quote failed: {type(error).__name__}: {error}", page=False)
+            if not self._told_quote:
+                self._told_quote = True
+                self._desk.alarm(f"asking for a quote failed: {type(error).__name__}: {error}", page=False)
+            await asyncio.sleep(_QUOTE_TIMEOUT_S)
         finally:
             self._asking = None
+
+
+def _pause_us(position: Position) -> int:
+    """Until a failing exit is tried again, doubling: nothing stops an exit, but nothing floods the broker either."""
+    in_vain = takewhile(lambda order: not order.filled, reversed(position.exits))
+    return min(SECOND_US << min(sum(1 for _ in in_vain) // 3, 8), _LONGEST_PAUSE_US)
 
 
 def _fired(order: Order) -> bool:

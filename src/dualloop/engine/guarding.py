@@ -6,13 +6,17 @@ software's own stop, for all that is held, until we leave: then it becomes the e
 
 from dualloop.book import facts as f
 from dualloop.book.orders import State
-from dualloop.book.positions import Position
+from dualloop.book.positions import Order, Position
 from dualloop.engine.comparing import AGAIN_US
 from dualloop.engine.desk import Desk
 from dualloop.market.reasons import ExitReason, Side
+from dualloop.market.units import SECOND_US
 from dualloop.ports import Change
 from dualloop.strategy import ladder
 
+_PAGE_AGAIN_US = 300 * SECOND_US
+_KEPT_CHANGES = 5
+"""Modifications of a disaster stop that are kept for leaving by it."""
 _MOST_STOPS = 3
 """Disaster stops that may fail before the position goes without and a person is told."""
 
@@ -26,33 +30,47 @@ class Guard:
         self._wire = desk.wire
         self._tried_us: dict[str, int] = {}
         self._unprotected: set[str] = set()
-        self._told: set[str] = set()
+        self._tell_us: dict[str, int] = {}
 
     async def cover(self, position: Position) -> None:
         """More was sold than held: buy back what the account is really short of, once our sells are over (I1)."""
         desk, ledger = self._desk, self._ledger
         ledger.halt(f"{position.entry.symbol}: more was sold than was held")
         async with desk.lock(position):
-            if not await self._desk.comparison.cancelled(position.live_exits, "more was sold than is held"):
+            if position.live_exits and not await desk.comparison.cancelled(
+                position.live_exits, "more was sold than is held"
+            ):
                 return
             live = [order for order in position.covers if not order.over]
             for order in live:
                 if order.state in (State.UNKNOWN, State.INTENDED):
                     await self._wire.look_up(order)
-                elif ledger.now() - max(order.changed_us, order.intended_us) >= ladder.STEP_US:
-                    await self._wire.change(order, Change(order.qty, self._cover_limit(position)), "not filled yet")
-            holdings = None if live else await self._wire.positions()
-            if live or holdings is None or not self._may_try(f"cover {position.key}"):
+                elif ledger.now() - max(order.changed_us, order.intended_us, order.cancel_us) >= ladder.STEP_US:
+                    await self._reprice(position, order)
+            if live or not self._may_try(f"cover {position.key}", AGAIN_US << min(len(position.covers), 4)):
                 return
+            holdings = await self._wire.positions()
+            if holdings is None:
+                return
+            await desk.exits.ask_touch(position)
             net = sum(each.net for each in holdings if each.contract == position.contract)
             short = min(-position.held, -(net - max(self._wire.others.get(position.contract, 0), 0)))
             self._page_oversold(position, short)
             if short > 0:
                 await self._wire.send(self._cover_intent(position, short))
 
+    async def _reprice(self, position: Position, order: Order) -> None:
+        """A cover that rests follows the market; one that cannot be changed any more is cancelled and sent anew."""
+        await self._desk.exits.ask_touch(position)
+        limit = self._cover_limit(position)
+        if order.changes >= ladder.MOST_CHANGES or order.last_answer is f.Answer.REFUSED or order.unheeded > 1:
+            await self._wire.cancel(order, "it cannot be re-priced any more: it is sent anew")
+        elif limit != order.limit and not order.over:
+            await self._wire.change(order, Change(order.qty, limit), "not filled yet")
+
     def _page_oversold(self, position: Position, short: int) -> None:
-        if position.key not in self._told:
-            self._told.add(position.key)
+        if self._ledger.now() >= self._tell_us.get(position.key, 0):
+            self._tell_us[position.key] = self._ledger.now() + _PAGE_AGAIN_US
             what = f"{position.entry.symbol}: {-position.held} more were sold than held"
             doing = f"buying back {short}" if short > 0 else "the account itself is not short, so nothing is bought"
             self._ledger.alarm(f"{what}; {doing}: compare the position in the broker's app")
@@ -101,10 +119,20 @@ class Guard:
                 if order.state in (State.UNKNOWN, State.INTENDED):
                     await self._wire.look_up(order)
                     continue
-                wanted = Change(order.filled + position.held, limit, trigger)
-                stands = (order.qty, order.limit, order.trigger) == wanted
-                if order.rests_as_stop and not stands and self._may_try(f"stop {order.tag}"):
-                    await self._wire.change(order, wanted, "the stop follows what is held")
+                await self._move_stop(position, order, Change(order.filled + position.held, limit, trigger))
+
+    async def _move_stop(self, position: Position, order: Order, wanted: Change) -> None:
+        """The stop follows what is held and the level above it, as far as its modifications are not for leaving."""
+        stands = (order.qty, order.limit, order.trigger) == wanted
+        if stands or not order.rests_as_stop:
+            return
+        if order.changes >= ladder.MOST_CHANGES - _KEPT_CHANGES:
+            self._unprotected.add(position.key)
+            self._ledger.alarm(
+                f"the stop of {position.entry.symbol} at the exchange cannot follow any more: {order.tag}"
+            )
+        elif self._may_try(f"stop {order.tag}", AGAIN_US << order.unheeded):
+            await self._wire.change(order, wanted, "the stop follows what is held and its level")
 
     async def _place_stop(self, position: Position, trigger: int, limit: int) -> None:
         tried = [order for order in position.exits if order.leg is f.Leg.STOP]
@@ -138,9 +166,9 @@ class Guard:
             )
         )
 
-    def _may_try(self, what: str) -> bool:
+    def _may_try(self, what: str, pause_us: int = AGAIN_US) -> bool:
         """Whether this was not tried a moment ago."""
-        if self._ledger.now() - self._tried_us.get(what, -AGAIN_US) < AGAIN_US:
+        if self._ledger.now() - self._tried_us.get(what, -pause_us) < pause_us:
             return False
         self._tried_us[what] = self._ledger.now()
         return True

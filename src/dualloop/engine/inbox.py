@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 from dualloop.book import facts as f
 from dualloop.book import tags
-from dualloop.book.orders import State
+from dualloop.book.orders import IllegalTransition, State
 from dualloop.book.positions import Order, Position
 from dualloop.engine.ledger import Ledger
-from dualloop.market.instruments import Master
+from dualloop.market.instruments import Contract, Master
 from dualloop.market.reasons import Edit, ExitReason, Side
 from dualloop.market.units import SECOND_US
 from dualloop.ports import OrderReport, OrderStatus
@@ -54,7 +54,24 @@ class Inbox:
         """The account's orders that are not ours, by their id."""
 
     def apply(self, report: OrderReport) -> None:
-        """Fold one report."""
+        """Fold one report. One that cannot be folded stops neither the others nor whoever has read it."""
+        try:
+            self._apply(report)
+        except (AssertionError, IllegalTransition) as error:
+            self._cannot_fold(report, error)
+
+    def _cannot_fold(self, report: OrderReport, error: Exception) -> None:
+        if report.order_id not in self._incredible:
+            self._incredible.add(report.order_id)
+            self._ledger.halt(f"the broker's report of {report.order_id} cannot be folded")
+            self._ledger.alarm(f"order {report.order_id}: {error}: compare the position in the broker's app")
+
+    def foreign_net(self, contract: Contract) -> int:
+        """Units of a contract that the account's other orders have bought and not sold today."""
+        of = [report for report in self.foreign.values() if report.contract == contract]
+        return sum(report.filled if report.side is Side.BUY else -report.filled for report in of)
+
+    def _apply(self, report: OrderReport) -> None:
         order = self._of(report)
         if order is None:
             self._see_foreign(report)
@@ -114,6 +131,8 @@ class Inbox:
         """What the report adds to what is known."""
         now = self._ledger.now()
         facts: list[f.AnyFact] = []
+        if report.filled < order.filled:
+            return facts  # it is older than what is known: it must not take the order back
         dead = report.status in (OrderStatus.REJECTED, OrderStatus.CANCELLED) and not report.filled
         if dead and order.state is State.REFUSED:
             return facts  # the book of a broker lists what it refused

@@ -17,6 +17,8 @@ from dualloop.ports import Change
 
 _ORDERS_US, _POSITIONS_US, _FLAT_US, _LEAVING_US = (s * SECOND_US for s in (5, 10, 60, 2))
 _NETWORK_US = 10 * SECOND_US
+_ENTRY_US = 15 * SECOND_US
+"""An entry still alive after that is nobody's any more: whoever sent it has given it up, or has died."""
 
 
 class Keeper:
@@ -59,7 +61,7 @@ class Keeper:
         now, wire = self._ledger.now(), self._wire
         if not self._desk.book.of_day(self._desk.day):
             return _ORDERS_US
-        due = max(wire.read_us, wire.failing_since_us or 0) + self._cadence_us()
+        due = wire.tried_us + self._cadence_us()
         return max(SECOND_US // 2, min(due, now + _ORDERS_US) - now)
 
     def _cadence_us(self) -> int:
@@ -73,7 +75,7 @@ class Keeper:
         now, book = self._ledger.now(), self._desk.book
         if not book.of_day(self._desk.day):
             return
-        if now - self._wire.read_us >= self._cadence_us():
+        if now - self._wire.tried_us >= self._cadence_us():
             await self._wire.refresh()
             self._watch_the_network()
         if self._desk.comparison.is_due(_POSITIONS_US if book.open_positions() else _FLAT_US):
@@ -90,7 +92,9 @@ class Keeper:
     async def _cancel_unwanted(self) -> None:
         """An order given up as absent that lives after all; an entry while everything is to be left."""
         for order in self._desk.book.live_orders():
-            entry = order.leg is f.Leg.ENTRY and (order.was_absent or self._desk.flatten is not None)
+            old = self._ledger.now() - order.intended_us >= _ENTRY_US
+            unwanted = order.was_absent or bool(order.adopted) or old or self._desk.flatten is not None
+            entry = order.leg is f.Leg.ENTRY and unwanted
             again = self._ledger.now() - order.cancel_us >= AGAIN_US
             if (entry or (order.was_absent and order.leg in f.LEAVING and self._is_doubled(order))) and again:
                 await self._wire.cancel(

@@ -15,7 +15,7 @@ from dualloop.book.positions import Order, Position
 from dualloop.engine.ledger import Ledger
 from dualloop.engine.wire import Wire
 from dualloop.market.instruments import Contract, Master
-from dualloop.market.quotes import Quote
+from dualloop.market.quotes import Quote, Tick
 from dualloop.market.reasons import Product, Reject, Side
 from dualloop.market.units import SECOND_US
 from dualloop.ports import Change, OrderRequest
@@ -57,6 +57,8 @@ class Leaving:
         self._page_again_us: dict[str, int] = {}
         self._band_refusals: dict[str, int] = {}
         self._slice: dict[str, int] = {}
+        self._learnt: set[str] = set()
+        """Tags of refused exits whose reason has been dealt with."""
         self._verified: set[str] = set()
         """Positions of an earlier start that the account was seen to have."""
         self.doubtful: set[Contract] = set()
@@ -76,9 +78,12 @@ class Leaving:
         Three tries here, then a page; whoever watches the position calls again as long as it is open.
         """
         async with self.lock(position):
+            has = position.held
+            self._page_if_late(position)
             for pause_s in self._pauses_s(position):
                 if position.is_leaving:
-                    await self._ask_touch(position)  # what the decision saw is old by now
+                    await self.ask_touch(position)  # what the decision saw is old by now
+                await self._mend(position)
                 has = await self._account_has(position)
                 await self._convert(position, card, has)
                 if not position.is_open or self._is_covered(position) or self._lost_too_often(position):
@@ -90,9 +95,12 @@ class Leaving:
                         await self._wire.look_up(order)
                 if all(not order.over or order.filled for order in orders):
                     break
-                await self._mend(position, orders)
+                await self._mend(position)
                 await asyncio.sleep(max(pause_s, *(_RATE_S if o.reject is Reject.RATE else 0 for o in orders)))
-            if position.is_open and not position.live_exits:
+            if position.is_open and not position.live_exits and has < position.held:
+                told = f"{position.entry.symbol} is to be left, and the account shows {has} of {position.held}"
+                self._tell(position, f"{told}: look in the broker's app before anything is sold by hand")
+            elif position.is_open and not position.live_exits:
                 self._page(position, f"exit of {position.entry.symbol} keeps failing")
 
     def _pauses_s(self, position: Position) -> tuple[float, ...]:
@@ -172,7 +180,8 @@ class Leaving:
 
     def last_resort(self, position: Position) -> OrderRequest | None:
         """An exit that no journal can hold any more: only where no order of ours may still sell it."""
-        if position.live_exits or self._lost_too_often(position):
+        never_left = self._ledger.not_durable  # whose intent is what killed the journal: it was never sent
+        if any(order.tag not in never_left for order in position.live_exits) or self._lost_too_often(position):
             return None
         number = len(self._ledger.book.orders) + 1
         ledger = self._ledger
@@ -180,17 +189,28 @@ class Leaving:
         at_once = self._wire.broker.at_once
         limit = None if at_once else self._limit(position, self.touch(position.contract) or Touch(position.last_price))
         contract, symbol = position.contract, position.entry.symbol
-        return OrderRequest(tag, contract, symbol, Side.SELL, position.held, self._ledger.now(), None, limit)
+        product = self._product.get(position.key, position.entry.product)
+        now, qty = self._ledger.now(), position.held
+        return OrderRequest(tag, contract, symbol, Side.SELL, qty, now, None, limit, product=product)
 
-    async def _mend(self, position: Position, orders: list[Order]) -> None:
-        """Learn from what was refused: the next try differs where the reason says how."""
-        for order in orders:
-            if order.state not in (State.REFUSED, State.REJECTED):
+    def last_change(self, position: Position) -> tuple[str, Change] | None:
+        """The disaster stop made the exit without a record: it cannot sell more than it holds."""
+        for order in position.live_exits:
+            if order.rests_as_stop and order.order_id is not None:
+                touch = self.touch(position.contract) or Touch(position.last_price)
+                return order.order_id, Change(order.qty, self._limit(position, touch))
+        return None
+
+    async def _mend(self, position: Position) -> None:
+        """Learn once from each exit that was refused, at once or later: the next try differs if the reason says how."""
+        for order in position.exits:
+            if order.state not in (State.REFUSED, State.REJECTED) or order.tag in self._learnt:
                 continue
+            self._learnt.add(order.tag)
             match order.reject:
                 case Reject.PRICE_BAND:
                     self._band_refusals[position.key] = self._band_refusals.get(position.key, 0) + 1
-                    await self._ask_touch(position)
+                    await self.ask_touch(position)
                 case Reject.FREEZE:
                     lot = self._master[position.contract].lot
                     self._slice[position.key] = max(order.qty // 2 // lot * lot, lot)
@@ -215,10 +235,13 @@ class Leaving:
                     await self._wire.look_up(order)
                 elif not self._wire.broker.at_once and (order.leaves or not order.rests_as_stop):
                     await self._press(position, order)
-            since_us = position.leaving_us
-            late = since_us and self._ledger.now() - since_us >= _PAGE_AFTER_US
-            if late and position.is_open and not self._wire.broker.at_once:
-                self._page(position, f"the exit of {position.entry.symbol} does not fill")
+            self._page_if_late(position)
+
+    def _page_if_late(self, position: Position) -> None:
+        since_us = position.leaving_us
+        late = since_us and self._ledger.now() - since_us >= _PAGE_AFTER_US
+        if late and position.is_open and not self._wire.broker.at_once and position.contract not in self.doubtful:
+            self._page(position, f"the exit of {position.entry.symbol} does not fill")
 
     async def _press(self, position: Position, order: Order) -> None:
         """The next rung of the ladder for one resting exit."""
@@ -232,9 +255,11 @@ class Leaving:
         if order.cancel_us > order.changed_us or self._is_stuck(order):
             await self._wire.cancel(order, "it cannot be re-priced any more: the rest is sent anew")
             return
+        if order.last_answer is f.Answer.DONE:
+            self._band_refusals.pop(position.key, None)  # what was taken and does not fill may go lower again
         if order.last_answer is f.Answer.REFUSED and order.last_reject is Reject.PRICE_BAND:
             self._band_refusals[position.key] = self._band_refusals.get(position.key, 0) + 1
-        await self._ask_touch(position)
+        await self.ask_touch(position)
         limit = self._limit(position, self._touches.get(position.contract) or Touch(position.last_price))
         if (limit, None) != (order.limit, order.trigger) and not order.over:
             await self._wire.change(order, Change(order.qty, limit), "not filled yet: closer to what is bid")
@@ -270,7 +295,15 @@ class Leaving:
         touch = Touch(ltp, card.bid, card.ask)
         return touch if known is None else touch._replace(low_limit=known.low_limit, high_limit=known.high_limit)
 
-    async def _ask_touch(self, position: Position) -> None:
+    def heard(self, tick: Tick) -> None:
+        """A believed price of the stream: newer than any quote; the circuit stays as it was told."""
+        known = self._touches.get(tick.contract, Touch(tick.ltp))
+        bid = tick.bid or (
+            known.bid and min(known.bid, tick.ltp)
+        )  # a stream without a touch: the quote's, if it can be
+        self._touches[tick.contract] = known._replace(ltp=tick.ltp, bid=bid, ask=tick.ask)
+
+    async def ask_touch(self, position: Position) -> None:
         """Ask for the present quote; what cannot be had leaves the last known."""
         if self.quote is None:
             return
@@ -295,6 +328,9 @@ class Leaving:
 
     def _page(self, position: Position, what: str) -> None:
         """Page with the exact manual instruction, again only after a while."""
+        self._tell(position, f"{what}: {self._by_hand(position)}")
+
+    def _tell(self, position: Position, what: str) -> None:
         if self._ledger.now() >= self._page_again_us.get(position.key, 0):
             self._page_again_us[position.key] = self._ledger.now() + _PAGE_AGAIN_US
-            self._ledger.alarm(f"{what}: {self._by_hand(position)}", until=f.Until.FLAT)
+            self._ledger.alarm(what, until=f.Until.FLAT)

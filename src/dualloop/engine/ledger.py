@@ -9,8 +9,9 @@ import msgspec
 from dualloop.book import facts as f
 from dualloop.book import tags
 from dualloop.book.book import Book
-from dualloop.journal import Journal
+from dualloop.journal import Journal, JournalDead
 from dualloop.market.reasons import Risk
+from dualloop.market.units import SECOND_US
 from dualloop.strategy.exit import EditRefused
 
 _MOST_REJECTS = 5
@@ -26,13 +27,24 @@ class Ledger:
         self.mode = mode
         self._journal = journal
         self._clock = now
+        self._now_us, self._loop_us = 0, 0
         self._news = asyncio.Event()
+        self.not_durable: set[str] = set()
+        """Orders whose intent the dead journal did not take: nothing of them has left."""
         self.changes = 0
         """Counts what was recorded; see `news`."""
 
     def now(self) -> int:
         """The present instant; never before the last fact, whatever the wall clock does."""
-        return max(self._clock(), self.book.last_us)
+        now_us = max(self._clock(), self.book.last_us)
+        try:
+            loop_us = round(asyncio.get_running_loop().time() * SECOND_US)
+        except RuntimeError:
+            return now_us  # nothing waits for anything where there is no loop
+        # A clock that was set back stands still for us, but no longer than the time that passes.
+        self._now_us = max(now_us, self._now_us + loop_us - self._loop_us)
+        self._loop_us = loop_us
+        return self._now_us
 
     def tag(self, leg: f.Leg, attempt: int) -> str:
         """A tag that no order has had (R21)."""
@@ -53,7 +65,11 @@ class Ledger:
                 folded.append(fact)
         finally:
             if folded:
-                self._journal.append(*folded)
+                try:
+                    self._journal.append(*folded)
+                except JournalDead:
+                    self.not_durable |= {fact.tag for fact in folded if isinstance(fact, f.OrderIntended)}
+                    raise
         self.wake()
 
     def wake(self) -> None:
@@ -75,7 +91,9 @@ class Ledger:
     def halt(self, why: str, state: Risk = Risk.HALTED) -> None:
         """No new entries from now on, or worse; exits go on (R19). What is as severe already stays as it is."""
         before = self.book.risk
-        if before is not state and list(Risk).index(before) < list(Risk).index(state):
+        worse = list(Risk).index(before) < list(Risk).index(state)
+        # MONITOR_ONLY goes by itself, and what halted meanwhile must still stand then.
+        if worse or (before is Risk.MONITOR_ONLY and state is Risk.HALTED):
             self.record(f.Halted(self.now(), why, state))
 
     def resume(self, by: str) -> None:

@@ -198,8 +198,7 @@ class OperatorLoop:
         """Leave these; who asked for it is on record before anything comes of it."""
         if not positions:
             return Done(f"{said}nothing is held")
-        now = self._desk.now()
-        self._desk.record(*(f.ExitAsked(now, position.key, who, why) for position in positions))
+        self._desk.record(*(f.ExitAsked(self._desk.now(), position.key, who, why) for position in positions))
         leaving = [(position, self._leave(position, (reason,))) for position in positions]
         self._start(self._sent(leaving, Done(said, tuple(positions)), answer))
         return None

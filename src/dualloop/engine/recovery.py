@@ -64,7 +64,7 @@ async def agree(desk: Desk, *, again: bool = True) -> bool:
 def lift(desk: Desk) -> None:
     """What the broker has is known after all: entries may go on, unless something else halted them."""
     if desk.book.halted == _UNREAD:
-        desk.resume("the broker's book, which could be read at last")
+        desk.resume(f.LIFTED)
 
 
 async def _extremes(desk: Desk, feed: Feed, position: Position) -> None:

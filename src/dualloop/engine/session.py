@@ -91,7 +91,9 @@ class Session:
                 # Beside the exit loop, not before it: whatever recovery waits for, what is held is watched.
                 if not await recover(self.desk, self._feed):
                     background.append(group.create_task(self._read_the_book()))
-                await self._entries()
+                with suppress(TimeoutError):  # an entry that nobody knows the fate of must not keep the day from ending
+                    async with asyncio.timeout(max(0, self._hours.over_us + _AFTER_US - self._now()) / SECOND_US):
+                        await self._entries()
                 await self._until_flat()
                 for task in background:
                     task.cancel()
@@ -108,6 +110,12 @@ class Session:
         for position in self.desk.book.open_positions():
             self._say(f"the journal is dead ({why}): {self.desk.by_hand(position)}")
             try:
+                changed = self.desk.exits.last_change(position)
+                if changed is not None:
+                    self._say(f"making {changed[0]} the exit, a limit order at {changed[1].limit} paise")
+                    async with asyncio.timeout(SEND_TIMEOUT_S):
+                        await self.desk.wire.broker.modify(*changed)
+                    continue
                 request = self.desk.exits.last_resort(position)
                 if request is not None:
                     self._say(f"sending SELL {request.qty} {request.symbol} as {request.tag}, which no journal has")
@@ -131,6 +139,8 @@ class Session:
     def _end(self) -> None:
         for position in self.desk.book.open_positions():
             self.desk.alarm(f"the day is over and {position.held} {position.entry.symbol} are still held")
+        for position in self.desk.book.oversold():
+            self.desk.alarm(f"the day is over and the account may be short {-position.held} {position.entry.symbol}")
         self.desk.record(f.DayEnded(self._now(), self._hours.day.isoformat()))
 
     # -- the policy --------------------------------------------------------------------------
@@ -265,7 +275,7 @@ class Session:
         patience_us = max(0, self._hours.over_us + _AFTER_US - self._now())
         try:
             async with asyncio.timeout(patience_us / SECOND_US):
-                while self.desk.book.open_positions() or self.desk.book.live_orders():
+                while self.desk.book.open_positions() or self.desk.book.live_orders() or self.desk.book.oversold():
                     await self.desk.news()
         except TimeoutError:
             pass  # `_end` says what is left

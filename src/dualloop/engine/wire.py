@@ -57,6 +57,8 @@ class Wire:
         self.broker = broker
         self.others: dict[Contract, int] = {}
         """Units of each contract that the account holds beyond ours, as last agreed on."""
+        self.tried_us = 0
+        """When the order book was last asked for."""
         self.read_us = 0
         """When the order book was last read well."""
         self._failing: dict[str, int] = {}
@@ -227,7 +229,7 @@ class Wire:
 
     async def refresh(self) -> bool:
         """Read the broker's order book and apply it; False when it could not be read, or cannot be believed."""
-        begun_us = self._ledger.now()
+        begun_us = self.tried_us = self._ledger.now()
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 reports = await self.broker.orders()
@@ -308,7 +310,8 @@ class Wire:
         if found is None:
             return False
         net = sum(each.net for each in found if each.contract == order.contract)
-        return net == self._ledger.book.held_of(order.contract) + self.others.get(order.contract, 0)
+        beyond = net - self._ledger.book.held_of(order.contract)
+        return beyond in (self.others.get(order.contract, 0), self._inbox.foreign_net(order.contract))
 
     async def positions(self) -> "list[Holding] | None":
         """What the account holds; None when it could not be read, which never means that it holds nothing."""

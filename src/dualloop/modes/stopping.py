@@ -82,7 +82,7 @@ async def _once_flat(desk: Desk, asked: asyncio.Event) -> None:
     """Once it is asked for: no entries any more, and return when nothing is held and no order lives."""
     await asked.wait()
     desk.halt(BY_HAND)
-    while desk.book.open_positions() or desk.book.live_orders():
+    while desk.book.open_positions() or desk.book.live_orders() or desk.book.oversold():
         await desk.news()
 
 
@@ -99,6 +99,7 @@ def _end(desk: Desk) -> None:
     others = [order for order in desk.book.live_orders() if order.position not in keys or order.leg is f.Leg.ENTRY]
     left = [f"cancel order {order.order_id or order.tag} of {order.symbol}" for order in others]
     left += [desk.by_hand(position) for position in held]
+    left += [f"BUY {-p.held} {p.entry.symbol} by hand if the account is short of it" for p in desk.book.oversold()]
     if left:
         text = f"{BY_HAND} with orders at the broker: {'; '.join(left)}"
         desk.alarm(text, until=f.Until.START)

@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from dualloop.book.book import Book
-from dualloop.book.export import decision_row, number, position_dict, trade_row
-from dualloop.book.facts import Alarm, AnyFact, Decided
-from dualloop.book.positions import Position
+from dualloop.book.export import decision_row, number, trade_row
+from dualloop.book.facts import Alarm, Decided
 from dualloop.book.stats import Summary, Sums, Trade, Unit, by_period, summarise
 from dualloop.book.stats import by_reason as exits_by_reason
-from dualloop.market.units import SECOND_US, iso, ratio_half_up
+from dualloop.market.units import SECOND_US, iso
+from dualloop.research import order_documents as orders
 from dualloop.research import why as whys
 from dualloop.research.report import Check, Line, Report, check_totals
 from dualloop.research.status import Closed, Holding, Money, State, Status
-from dualloop.research.steps import steps_of
 from dualloop.research.story import Beat
 
 _TEXT = frozenset(
@@ -47,37 +46,6 @@ def _number(text: str) -> float | int | None:
     if not text:
         return None
     return float(text) if "." in text else int(text)
-
-
-def order(facts: Sequence[AnyFact], position: Position) -> dict[str, Any]:
-    """The position dictionary with its orders, the entry first, and each order's steps with their times."""
-    of = (position.entry, *position.exits, *position.covers)
-    steps = {each.tag: steps_of(facts, each.tag) for each in of}
-    orders = [
-        {
-            "order_id": each.order_id,
-            "tag": each.tag,
-            "leg": each.leg.value,
-            "side": each.side.value,
-            "quantity": each.qty,
-            "filled": each.filled,
-            "average_price": number(each.average) if each.filled else None,
-            "limit": number(each.limit),
-            "trigger": number(each.trigger),
-            "state": each.state.value,
-            "sent_at": iso(each.sent_us or each.intended_us),
-            "accepted_at": _time(next((s.at_us for s in steps[each.tag] if s.name == "accepted"), None)),
-            "filled_at": _time(each.filled_us or None),
-            "note": each.note or each.why or each.adopted or None,
-            "steps": [{"step": step.name, "at": iso(step.at_us), "what": step.what} for step in steps[each.tag]],
-        }
-        for each in of
-    ]
-    outside = [
-        {"order_id": each.order_id or None, "quantity": each.qty, "value": number(each.value), "why": each.why}
-        for each in position.outside.values()
-    ]
-    return {**position_dict(position), "orders": orders, "sold_outside": outside}
 
 
 _COUNTS = ("trades", "winners", "losers", "losing_streak", "reasons", "resolutions")
@@ -216,98 +184,12 @@ def _check(check: Check) -> dict[str, Any]:
     }
 
 
-# -- why ---------------------------------------------------------------------------------------
+# -- a candle ----------------------------------------------------------------------------------
 
 
 def candle(of: whys.Candle) -> dict[str, Any]:
     before = None if of.before is None else {**decision(of.before), "words": of.words_before}
     return {"kind": "candle", **decision(of.row), "words": of.words, "before": before}
-
-
-def why(of: whys.Why) -> dict[str, Any]:
-    order, leaving, held = of.entry.order, of.leaving, of.held
-    return {
-        "kind": "order",
-        "order_id": order.order_id or order.tag,
-        "exit_order_id": None if leaving is None else leaving.order.order_id or leaving.order.tag,
-        "symbol": order.symbol,
-        "quantity": order.filled,
-        "entry": _entry(of.entry),
-        "exit": None if leaving is None else _leaving(leaving),
-        "open": None
-        if held is None
-        else {"price": number(held.price), "price_time": iso(held.at_us), "stops": _stops(held.stops, held.price)},
-        "agrees": not of.disagreements,
-        "disagreements": of.disagreements,
-    }
-
-
-def _entry(entry: whys.Entry) -> dict[str, Any]:
-    card, order = entry.card, entry.order
-    return {
-        "state": order.state.value,
-        "why": order.why,
-        "candle": iso(card.candle_us),
-        "close": number(card.close),
-        "vwap": number(ratio_half_up(card.hlcv, card.v3) if card.v3 else None),
-        "oi": card.oi,
-        "prev_oi": card.prev_oi,
-        "entry_of_the_day": entry.number,
-        "orders_before": entry.orders_before,
-        "held_then": entry.held_then,
-        "sent_at": iso(order.intended_us),
-        "accepted_at": _time(entry.accepted_us),
-        "filled_at": _time(order.filled_us or None),
-        "price": number(order.average) if order.filled else None,
-        "slippage": number(entry.slippage),
-        "bid": number(order.bid),
-        "ask": number(order.ask),
-    }
-
-
-def _leaving(leaving: whys.Leaving) -> dict[str, Any]:
-    card, order = leaving.card, leaving.order
-    return {
-        "state": order.state.value,
-        "why": order.why,
-        "reason": card.reasons[0].value,
-        "also_true": [reason.value for reason in card.reasons[1:]],
-        "decided_on": number(card.ltp or None),
-        "decided_at": iso(card.price_us),
-        "peak": number(card.peak),
-        "low": number(card.low),
-        "stops": _stops(leaving.stops, card.ltp),
-        "bid": number(card.bid),
-        "ask": number(card.ask),
-        "sent_at": iso(order.intended_us),
-        "accepted_at": _time(leaving.accepted_us),
-        "filled_at": _time(order.filled_us or None),
-        "price": number(order.average) if order.filled else None,
-        "slippage": number(leaving.slippage),
-        "levels_computed_again": leaving.levels_again,
-    }
-
-
-def _stops(lines: Sequence[whys.StopLine], price: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": line.name.value,
-            "level": number(line.level or None),
-            "armed": line.level > 0,
-            "input": line.looked_at,
-            "value": line.value if line.looked_at == "oi" else number(line.value),
-            "age_s": line.age_us // 1000 / (SECOND_US // 1000),
-            "hit": line.hit,
-            "distance": number(line.distance),
-            "distance_pct": None if line.distance is None else ratio_half_up(line.distance * 10_000, price) / 100,
-            "would": "leave" if line.would_leave else "hold",
-        }
-        for line in lines
-    ]
-
-
-def _time(at_us: int | None) -> str | None:
-    return None if at_us is None else iso(at_us)
 
 
 # -- a run at one moment -----------------------------------------------------------------------
@@ -349,13 +231,13 @@ def status(folder: Path, of: Status, running: bool | None) -> dict[str, Any]:
         "trades_allowed": of.trades_allowed,
         "days_ended": of.days_ended,
         "last": [{"time": iso(each.at_us), "kind": each.kind.value, "text": each.text} for each in of.decisions],
-        "alarms": [alarm(fact) for fact in of.alarms],
+        "alarms": [{**alarm(fact), "acknowledged": fact.page and fact not in of.pages} for fact in of.alarms],
         "loop_failures": [{"time": iso(fact.at_us), "loop": fact.loop, "error": fact.error} for fact in of.failures],
     }
 
 
 def _held(of: Holding) -> dict[str, Any]:
-    stops = _stops([each.line for each in of.stops], of.price.ltp)
+    stops = orders.stops([each.line for each in of.stops], of.price.ltp)
     arms = (number(each.arms) if each.line.looked_at != "oi" else each.arms for each in of.stops)
     return {
         "order_id": of.order_id,
@@ -370,6 +252,7 @@ def _held(of: Holding) -> dict[str, Any]:
         **_pnl(of.money),
         "stops": [{**stop, "arms_at": at or None} for stop, at in zip(stops, arms, strict=True)],
         "leaving": [reason.value for reason in of.leaving],
+        "disaster_stop": None if of.rests is None else orders.resting(of.rests),
     }
 
 
@@ -398,4 +281,4 @@ def _seconds(age_us: int | None) -> float | None:
 
 def story(beats: Sequence[Beat]) -> list[dict[str, Any]]:
     """The story, a sentence each; a sentence of no moment has no time."""
-    return [{"time": _time(beat.at_us), "text": beat.text} for beat in beats]
+    return [{"time": orders.time(beat.at_us), "text": beat.text} for beat in beats]

@@ -17,6 +17,7 @@ from dualloop.book.stats import Summary, Trade, summarise
 from dualloop.market.calendar import BAR_PRICE_DELAY_US
 from dualloop.market.reasons import ExitReason, Verdict, Why
 from dualloop.market.units import clock, day_of, midnight_us, ratio_half_up
+from dualloop.research.words import edited
 from dualloop.strategy import exit as stops
 from dualloop.strategy.params import Params
 
@@ -290,10 +291,9 @@ def _of_trades(trades: Sequence[Trade]) -> list[str]:
 
 def _edits(positions: Sequence[Position]) -> list[str]:
     return [
-        f"{position.entry.order_id or position.entry.tag}: {edit.edit.value} by {edit.by} at {clock(edit.at_us)}."
+        f"{position.entry.order_id or position.entry.tag}: at {clock(edit.at_us)} {edited(edit)}."
         for position in positions
         for edit in position.edits
-        if edit.edit is not None
     ]
 
 

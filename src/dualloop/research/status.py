@@ -95,6 +95,7 @@ class Holding(NamedTuple):
     """Why it is being left; () while it is held."""
     closes: tuple[Price, ...]
     """The candles' closes since the entry."""
+    rests: why.Resting | None = None
 
     @property
     def nearest(self) -> Stop | None:
@@ -150,8 +151,11 @@ class Status(NamedTuple):
     decisions: tuple[Told, ...]
     """What was last told, oldest first."""
     alarms: tuple[f.Alarm, ...]
+    """The day's alarms, and before them what is left of `pages` from earlier days."""
     failures: tuple[f.LoopFailed, ...]
     candle_us: int
+    pages: tuple[f.Alarm, ...] = ()
+    """Pages that wait for a person, oldest first: not acknowledged, and not made old by what came after them."""
 
     @property
     def total(self) -> Money:
@@ -225,9 +229,10 @@ class Follower:
             trades_allowed=params.trades_per_day,
             days_ended=len(book.days_ended),
             decisions=tuple(self._told),
-            alarms=tuple(self._alarms),
+            alarms=(*(page for page in book.unacked if page not in self._alarms), *self._alarms),
             failures=tuple(self._failures),
             candle_us=params.candle_us,
+            pages=tuple(book.unacked),
         )
 
     def _direction(self, row: f.Decided | None) -> tuple[int | None, int | None, Direction | None]:
@@ -269,6 +274,7 @@ class Follower:
             stops=tuple(Stop(line, arms.get(line.name, 0)) for line in held.stops),
             leaving=last.reasons if isinstance(last, f.ExitCard) else (),
             closes=tuple(Price(bar.close, bar.candle_us + delay_us) for bar in position.bars),
+            rests=why.resting(position),
         )
 
     def _if_sold(self, position: Position, ltp: int, today: date) -> Money:

@@ -17,7 +17,7 @@ from dualloop.market.units import BP, clock, ratio_half_up, rupees
 from dualloop.research.conditions import option_of
 from dualloop.research.report import five_minute_check
 from dualloop.research.telling import may_enter, oi_limit
-from dualloop.research.words import LEFT, NAMES, SHORT, count, percent, signed
+from dualloop.research.words import ADOPTED, ASKED, LEFT, NAMES, SHORT, asked_by, count, edited, percent, signed
 from dualloop.strategy.params import Params
 
 _MOST_REASONS = 3
@@ -123,15 +123,17 @@ def _troubles(day: Sequence[f.AnyFact]) -> Iterator[Beat]:
         elif isinstance(fact, f.Alarm) and fact.page:
             yield Beat(fact.at_us, f"Alarm: {fact.text}.")
         elif isinstance(fact, f.StopsSet) and fact.edit is not None:
-            yield Beat(fact.at_us, f"A stop was moved by {fact.by}: {fact.edit.value}.")
+            yield Beat(fact.at_us, f"A stop was moved: {edited(fact)}.")
 
 
 def _bought(position: Position) -> Beat:
     card, entry = position.card, position.entry
+    bought = f"Bought {entry.filled} {_option(position)} at {rupees(position.entry_price)}"
+    if entry.adopted:
+        return Beat(position.opened_us, f"{bought}: {ADOPTED}.")
     vwap = ratio_half_up(card.hlcv, card.v3) if card.v3 else 0
     fell = percent(card.prev_oi - card.oi, card.prev_oi, sign=False) if card.prev_oi else ""
     above = f", close {percent(card.close - vwap, vwap, sign=False)} over VWAP" if vwap else ""
-    bought = f"Bought {entry.filled} {_option(position)} at {rupees(position.entry_price)}"
     return Beat(position.opened_us, f"{bought}: OI fell {fell}{above}.")
 
 
@@ -147,6 +149,8 @@ def _sold(position: Position, params: Params) -> Iterator[Beat]:
     also = f"; also true: {', '.join(NAMES[each] for each in card.reasons[1:])}" if card.reasons[1:] else ""
     gain = percent(price - entry, entry)
     why = LEFT[reason].removeprefix("the price ")
+    if reason in ASKED and position.asked:
+        why = asked_by(position.asked)
     yield Beat(position.closed_us, f"Sold at {rupees(price)} ({gain}): {why}{saw}{also}.")
 
 

@@ -12,10 +12,12 @@ from dualloop.book.book import Book
 from dualloop.book.positions import Order, Position
 from dualloop.market.costs import ChargeTable
 from dualloop.market.instruments import strike_text
-from dualloop.market.reasons import Edit, ExitReason, Verdict, Why
+from dualloop.market.reasons import ExitReason, Verdict, Why
 from dualloop.market.units import BP, SECOND_US, clock, day_of, midnight_us, ratio_half_up, rupees
+from dualloop.research import order_lines as orders
 from dualloop.research.conditions import option_of
-from dualloop.research.words import SHORT, count, percent, signed, span
+from dualloop.research.why import fired
+from dualloop.research.words import SHORT, count, edited, percent, signed, span
 from dualloop.strategy import rules
 from dualloop.strategy.params import Params
 
@@ -57,6 +59,8 @@ class Teller:
         """The peak last told of each position whose trail is armed."""
         self._armed: set[tuple[str, ExitReason]] = set()
         self._reason: Why | None = None
+        self._trigger: dict[str, int | None] = {}
+        """The trigger last told of each disaster stop."""
 
     def tell(self, fact: f.AnyFact, book: Book) -> Told | None:
         """What there is to say of this fact, which the book has just folded."""
@@ -70,9 +74,10 @@ class Teller:
             case f.BarSeen():
                 return _told(fact, Kind.STOP, self._bar(fact, book.positions[fact.position]))
             case f.OrderIntended():
-                return _told(fact, Kind.ORDER, _intended(fact))
+                self._trigger[fact.tag] = fact.trigger
+                return _told(fact, Kind.ORDER, orders.intended(fact))
             case f.OrderAccepted():
-                text = f"{_side(book.orders[fact.tag])} accepted as {fact.order_id}"
+                text = f"{orders.name(book.orders[fact.tag])} accepted as {fact.order_id}"
                 return Told(fact.at_us, Kind.ORDER, text, fact.tag, accepted=True)
             case f.OrderFilled():
                 return Told(fact.at_us, Kind.ORDER, self._filled(book.orders[fact.tag], book), fact.tag)
@@ -83,16 +88,20 @@ class Teller:
             case f.Stopped():
                 return _told(fact, Kind.DAY, f"stopped: {fact.why}")
             case f.SoldOutside():
-                option, price = _option(book.positions[fact.position].entry), ratio_half_up(fact.value, fact.qty)
-                return _told(fact, Kind.TROUBLE, f"{fact.qty} {option} sold at {rupees(price)} by others: {fact.why}")
+                option, price = orders.option(book.positions[fact.position].entry), ratio_half_up(fact.value, fact.qty)
+                return _told(fact, Kind.ORDER, f"{fact.qty} {option} sold at {rupees(price)} by others: {fact.why}")
+            case f.ExitAsked():
+                option = orders.option(book.positions[fact.position].entry)
+                why = f" ({fact.why})" if fact.why else ""
+                return _told(fact, Kind.ORDER, f"exit of {option} asked by {fact.by}{why}")
             case f.OrderChanged():
-                return None
+                return _told(fact, Kind.ORDER, self._changed(fact, book.orders[fact.tag]))
             case f.Alarm() | f.Halted() | f.LoopFailed():
                 return _told(fact, Kind.TROUBLE, _trouble(fact))
             case f.RunStarted() | f.Restarted() | f.DayStarted() | f.Analysed() | f.DayEnded() | f.RunEnded():
                 return _told(fact, Kind.DAY, self._day(fact, book))
             case _:
-                return _told(fact, Kind.ORDER, _order_trouble(fact, book.orders[fact.tag]))
+                return _told(fact, Kind.ORDER, orders.trouble(fact, book.orders[fact.tag]))
 
     # -- the day and its candles -------------------------------------------------------------
 
@@ -139,12 +148,22 @@ class Teller:
 
     def _filled(self, order: Order, book: Book) -> str:
         part = f" of {order.qty}" if order.filled < order.qty else ""
-        done = "bought" if order.leg is f.Leg.ENTRY else "sold"
-        text = f"{done} {order.filled}{part} {_option(order)} at {rupees(order.average)}"
+        done = {f.Leg.ENTRY: "bought", f.Leg.COVER: "bought back"}.get(order.leg, "sold")
+        by = " by the disaster stop" if fired(order) else ""
+        text = f"{done} {order.filled}{part} {orders.option(order)} at {rupees(order.average)}{by}"
         position = book.positions.get(order.position)
         if order.leg is f.Leg.ENTRY or position is None or position.is_open:
             return f"{text}, {order.order_id or order.tag}"
         return f"{text}: {self._money(position.gross, [position])}"
+
+    def _changed(self, fact: f.OrderChanged, order: Order) -> str:
+        """A disaster stop as the broker's book shows it now; of other orders the asking was told."""
+        before, self._trigger[fact.tag] = self._trigger.get(fact.tag), fact.trigger
+        if order.leg is not f.Leg.STOP or order.leaves or before is None or before == fact.trigger:
+            return ""
+        if fact.trigger is None:
+            return f"disaster stop for {order.qty} {orders.option(order)} has fired"
+        return f"disaster stop moved: trigger {rupees(fact.trigger)} (was {rupees(before)})"
 
     def _money(self, gross: int, closed: list[Position]) -> str:
         if self._charges is None:
@@ -192,20 +211,12 @@ def may_enter(row: f.Decided, book: Book, params: Params) -> bool:
 
 def still_held(book: Book) -> str:
     """What is held now, in words: `65 25900CE still held`; '' for nothing."""
-    held = ", ".join(f"{position.held} {_option(position.entry)}" for position in book.open_positions())
+    held = ", ".join(f"{position.held} {orders.option(position.entry)}" for position in book.open_positions())
     return f"{held} still held" if held else ""
 
 
 def _told(fact: f.AnyFact, kind: Kind, text: str) -> Told | None:
     return Told(fact.at_us, kind, text) if text else None
-
-
-def _option(order: Order) -> str:
-    return f"{strike_text(order.contract.strike)}{order.contract.right.value}"
-
-
-def _side(order: Order) -> str:
-    return "buy" if order.leg is f.Leg.ENTRY else "sell"
 
 
 def _why_not(row: f.Decided) -> str:
@@ -220,29 +231,11 @@ def _why_not(row: f.Decided) -> str:
     return SHORT[row.reason]
 
 
-def _intended(fact: f.OrderIntended) -> str:
-    option = f"{strike_text(fact.contract.strike)}{fact.contract.right.value}"
-    again = f" (attempt {fact.attempt})" if fact.attempt > 1 else ""
-    card = fact.card
-    if isinstance(card, f.EntryCard):
-        moved = f"OI {percent(card.oi - card.prev_oi, card.prev_oi)}" if card.prev_oi else "OI falling"
-        vwap = ratio_half_up(card.hlcv, card.v3) if card.v3 else 0
-        over = f", close {percent(card.close - vwap, vwap)} over VWAP" if vwap else ""
-        return f"buy {fact.qty} {option} sent{again}: {moved}{over}"
-    reason = card.reasons[0]
-    level = next((stop.level for stop in card.stops if stop.name is reason), 0)
-    at = f", {rupees(card.ltp)} is at or below {rupees(level)}" if level and card.ltp else ""
-    return f"sell {fact.qty} {option} sent{again}: {reason.value}{at}"
-
-
 def _stops_set(fact: f.StopsSet, position: Position, params: Params) -> str:
     if fact.edit is None:
         arms = rupees(trail_arms_at(position.entry_price, params))
         return f"stops set: initial {rupees(fact.initial)}, trail arms at {arms}"
-    if fact.edit in (Edit.STOP, Edit.WIDEN_INITIAL):
-        return f"{fact.edit.value} by {fact.by}: initial stop {rupees(fact.old_initial)} -> {rupees(fact.initial)}"
-    trail = f"{fact.old_trail_bp / 100:g} % -> {fact.trail_bp / 100:g} %"
-    return f"{fact.edit.value} by {fact.by}: trail {trail}, stop {rupees(fact.trail) if fact.trail else 'not armed'}"
+    return edited(fact)
 
 
 def _trouble(fact: f.Alarm | f.Halted | f.LoopFailed) -> str:
@@ -253,29 +246,6 @@ def _trouble(fact: f.Alarm | f.Halted | f.LoopFailed) -> str:
             return f"HALTED, no new entries: {fact.why}"
         case f.LoopFailed():
             return f"the {fact.loop} loop failed: {fact.error}"
-
-
-def _order_trouble(fact: f.AnyFact, order: Order) -> str:
-    side = _side(order)
-    match fact:
-        case f.OrderRefused():
-            return f"{side} refused: {fact.why}"
-        case f.OrderNotSent():
-            return f"{side} not sent: {fact.why}"
-        case f.OrderUnknown():
-            return f"{side} without an answer, looking it up: {fact.why}"
-        case f.OrderAbsent():
-            return f"{side} is not in the broker's book after {fact.reads} reads"
-        case f.OrderRejected():
-            return f"{side} rejected: {fact.why}"
-        case f.ChangeIntended():
-            return f"{side} re-priced to {rupees(fact.limit)}: {fact.why}"
-        case f.ChangeAnswered():
-            return "" if fact.answer is f.Answer.DONE else f"{side}, its change {fact.answer.value}: {fact.why}"
-        case f.CancelIntended():
-            return f"{side} to be cancelled: {fact.why}"
-        case _:
-            return f"{side} cancelled, {order.filled} of {order.qty} filled"
 
 
 def oi_limit(entry_oi: int, params: Params) -> int:

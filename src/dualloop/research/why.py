@@ -6,10 +6,12 @@ the answer differs from what was recorded, that is said. Money is paise.
 
 from collections.abc import Sequence
 from datetime import date
+from itertools import takewhile
 from typing import NamedTuple
 
 from dualloop.book import facts as f
 from dualloop.book.book import Book
+from dualloop.book.orders import State
 from dualloop.book.positions import Order, Position
 from dualloop.market.reasons import ExitReason
 from dualloop.market.units import clock_us, day_of, instant_us, midnight_us, ratio_half_up, rupees
@@ -71,6 +73,23 @@ class Leaving(NamedTuple):
     disagreements: list[str]
 
 
+class Outside(NamedTuple):
+    """What somebody else sold of it by one of his orders, and how the position stood when that was noticed."""
+
+    sold: f.SoldOutside
+    stops: list[StopLine]
+
+
+class Resting(NamedTuple):
+    """The disaster stop that rests at the exchange: what it would sell, from which price on, and down to which."""
+
+    order_id: str
+    qty: int
+    trigger: int
+    limit: int | None
+    state: State
+
+
 class Held(NamedTuple):
     """The stops of an open position, held against the last price that its record has."""
 
@@ -83,6 +102,11 @@ class Why(NamedTuple):
     entry: Entry
     leaving: Leaving | None
     held: Held | None
+    outside: Sequence[Outside] = ()
+    edits: Sequence[f.StopsSet] = ()
+    """A person's edits of the stops, oldest first."""
+    asked: Sequence[f.ExitAsked] = ()
+    rests: Resting | None = None
 
     @property
     def disagreements(self) -> list[str]:
@@ -95,9 +119,29 @@ def of_order(facts: Sequence[f.AnyFact], book: Book, order: Order, params: Param
     entry = _entry(facts, book, book.orders[order.position])
     if position is None:
         return Why(entry, None, None)
-    sale = order if order.leg in f.LEAVING else _sale(position)
-    leaving = None if sale is None else _leaving(facts, position, sale, params)
-    return Why(entry, leaving, held(position, book.last_us, params) if position.is_open else None)
+    sale = order if order.leg in f.LEAVING and (order.leaves or order.filled) else _sale(position)
+    return Why(
+        entry,
+        None if sale is None else _leaving(facts, position, sale, params),
+        held(position, book.last_us, params) if position.is_open else None,
+        [_outside(sold, params) for sold in position.outside.values()],
+        position.edits,
+        position.asked,
+        resting(position),
+    )
+
+
+def resting(position: Position) -> Resting | None:
+    """The disaster stop of a position as it waits at the exchange for its trigger; None where none does."""
+    for order in position.live_exits:
+        if order.leg is f.Leg.STOP and not order.leaves and order.trigger is not None:
+            return Resting(order.order_id or order.tag, order.remaining, order.trigger, order.limit, order.state)
+    return None
+
+
+def _outside(sold: f.SoldOutside, params: Params | None) -> Outside:
+    card = sold.card
+    return Outside(sold, _lines_of(card, _levels(card, params), sold.at_us, params))
 
 
 def _sale(position: Position) -> Order | None:
@@ -115,17 +159,17 @@ def _entry(facts: Sequence[f.AnyFact], book: Book, order: Order) -> Entry:
     card = order.card
     assert isinstance(card, f.EntryCard), "an entry carries its entry card"
     then = order.intended_us
-    before = [other for other in book.of_day(day_of(then)) if other.intended_us <= then and other is not order]
+    before = list(takewhile(lambda other: other is not order, book.of_day(day_of(then))))
     wrong = []
-    if not rules.unwinding(card.oi, card.prev_oi):
+    if not order.adopted and not rules.unwinding(card.oi, card.prev_oi):
         wrong.append("the recorded open interest did not fall")
-    if not card.v3 or not rules.above_vwap(card.close, card.hlcv, card.v3):
+    if not order.adopted and not (card.v3 and rules.above_vwap(card.close, card.hlcv, card.v3)):
         wrong.append("the recorded close is not above VWAP")
     return Entry(
         order=order,
         card=card,
         accepted_us=_accepted_us(facts, order.tag),
-        slippage=order.average - card.close if order.filled else None,
+        slippage=order.average - card.close if order.filled and not order.adopted else None,
         number=1 + sum(other.leg is f.Leg.ENTRY for other in before),
         orders_before=len(before),
         held_then=sum(
@@ -142,28 +186,42 @@ def _entry(facts: Sequence[f.AnyFact], book: Book, order: Order) -> Entry:
 def _leaving(facts: Sequence[f.AnyFact], position: Position, order: Order, params: Params | None) -> Leaving:
     card = order.card
     assert isinstance(card, f.ExitCard), "an exit carries its card"
-    watch = _watch(card)
-    levels = _recorded(card) if params is None else stops.levels(watch, params)
-    wrong = _differences(card, levels, params)
-    if params is not None and not position.edits and _filled_at_once(facts, position):
-        wrong += _untouched(watch, params)
-    candle_us = (params or Params()).candle_us
+    levels = _levels(card, params)
+    wrong = [] if order.adopted else _differences(card, levels, params)
+    known = not order.adopted and not position.entry.adopted and _filled_at_once(facts, position)
+    if params is not None and not position.edits and known:
+        wrong += _untouched(_watch(card), params)
+    followed = bool(card.ltp and order.filled and not order.adopted and not fired(order))
     return Leaving(
         order=order,
         card=card,
         accepted_us=_accepted_us(facts, order.tag),
-        slippage=card.ltp - order.average if card.ltp and order.filled else None,
-        stops=_lines(
-            levels,
-            tuple(stop.hit for stop in card.stops),
-            card.ltp,
-            order.intended_us - card.price_us,
-            watch,
-            order.intended_us - card.bar_us - candle_us,
-        ),
+        slippage=card.ltp - order.average if followed else None,
+        stops=_lines_of(card, levels, decided_us(order), params),
         levels_again=params is not None,
         disagreements=wrong,
     )
+
+
+def fired(order: Order) -> bool:
+    """Whether it is the disaster stop as it rested: it sold, or waits to sell, without any decision of ours."""
+    return isinstance(order.card, f.ExitCard) and order.card.reasons[0] is ExitReason.DISASTER_STOP
+
+
+def decided_us(order: Order) -> int:
+    """When its card was written: with its intent, or when a disaster stop that rested was made the exit."""
+    return order.intended_us if fired(order) else order.leaving_us or order.intended_us
+
+
+def _levels(card: f.ExitCard, params: Params | None) -> stops.Levels:
+    return _recorded(card) if params is None else stops.levels(_watch(card), params)
+
+
+def _lines_of(card: f.ExitCard, levels: stops.Levels, at_us: int, params: Params | None) -> list[StopLine]:
+    """The stops of a card that was written at that time."""
+    bar_age_us = at_us - card.bar_us - (params or Params()).candle_us
+    hits = tuple(stop.hit for stop in card.stops)
+    return _lines(levels, hits, card.ltp, at_us - card.price_us, _watch(card), bar_age_us)
 
 
 def _watch(card: f.ExitCard) -> stops.Watch:

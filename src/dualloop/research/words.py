@@ -1,7 +1,9 @@
 """The closed words of the record in plain sentences: why a candle did nothing, why a position was left."""
 
-from dualloop.book.facts import Decided
-from dualloop.market.reasons import ExitReason, Why
+from collections.abc import Sequence
+
+from dualloop.book.facts import Decided, ExitAsked, StopsSet
+from dualloop.market.reasons import Edit, ExitReason, Why
 from dualloop.market.units import BP, clock, day_of, midnight_us, ratio_half_up, rupees
 from dualloop.strategy.params import Params
 
@@ -55,6 +57,11 @@ NAMES: dict[ExitReason, str] = {
 }
 
 
+ASKED = (ExitReason.MANUAL_EXIT, ExitReason.KILL)
+"""The reasons that somebody may have asked for."""
+ADOPTED = "adopted from the account: why it was bought is not recorded"
+
+
 def sentence(text: str) -> str:
     """With a capital and a full stop."""
     return f"{text[0].upper()}{text[1:]}."
@@ -83,6 +90,28 @@ def change(now: int, before: int) -> str:
     word = "fell" if now < before else "rose"
     of = f" ({percent(now - before, before)})" if before else ""
     return f"{word} from {count(before)} to {count(now)}{of}"
+
+
+def moved(edit: StopsSet) -> str:
+    """What a person's edit changed, old -> new: `initial stop 119.36 -> 150.00`."""
+    if edit.edit in (Edit.STOP, Edit.WIDEN_INITIAL):
+        return f"initial stop {rupees(edit.old_initial)} -> {rupees(edit.initial)}"
+    old, new = (rupees(level) if level else "not armed" for level in (edit.old_trail, edit.trail))
+    level = new if old == new else f"{old} -> {new}"
+    if edit.old_trail_bp == edit.trail_bp:
+        return f"trailing stop {level}"
+    return f"trail {edit.old_trail_bp / 100:g} % -> {edit.trail_bp / 100:g} %, stop {level}"
+
+
+def edited(edit: StopsSet) -> str:
+    """Who moved a stop, how, and what that changed."""
+    return f"{'' if edit.edit is None else edit.edit.value} by {edit.by}: {moved(edit)}".strip()
+
+
+def asked_by(asked: Sequence[ExitAsked]) -> str:
+    """Who asked to leave, and when: `asked by me via cli at 10:05:00`; '' for nobody."""
+    texts = [f"by {each.by} at {clock(each.at_us)}{f' ({each.why})' if each.why else ''}" for each in asked]
+    return f"asked {', '.join(texts)}" if texts else ""
 
 
 def in_words(row: Decided, params: Params | None) -> str:

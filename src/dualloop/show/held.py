@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
+from dualloop.book.orders import State
 from dualloop.market.reasons import ExitReason
 from dualloop.market.units import clock, rupees
 from dualloop.research.status import Holding, Stop
+from dualloop.research.why import Resting
 from dualloop.research.words import count, percent
 from dualloop.show import chart
 from dualloop.show.layout import option_name
@@ -39,7 +41,8 @@ def position(of: Holding) -> list[Row]:
     columns = f"  {'stop':<11}{'level':>9}{'distance':>10}{'%':>9}   "
     nearest = of.nearest
     rows = [head, [Word(columns, Tone.DIM), Word(f"leaving: {of.leaving[0].value}" if of.leaving else "", Tone.ALARM)]]
-    return rows + [_stop(stop, of, stop is nearest) for stop in of.stops]
+    rows += [_stop(stop, of, stop is nearest) for stop in of.stops]
+    return rows if of.rests is None else [*rows, _resting(of.rests, of.price.ltp)]
 
 
 def _stop(stop: Stop, of: Holding, nearest: bool) -> Row:
@@ -54,6 +57,18 @@ def _stop(stop: Stop, of: Holding, nearest: bool) -> Row:
         Word(name + numbers, tone),
         Word(f"   {_armed(stop, nearest)}".rstrip(), Tone.PLAIN if nearest else Tone.DIM),
     ]
+
+
+def _resting(of: Resting, ltp: int) -> Row:
+    """The disaster stop, below all the others: the exchange acts on it though nobody watches."""
+    distance = ltp - of.trigger
+    numbers = f"{rupees(of.trigger):>9}{rupees(distance):>10}"
+    numbers += f"{percent(distance, ltp, sign=False):>9}" if ltp else f"{'-':>9}"
+    limit = "" if of.limit is None else f", limit {rupees(of.limit)}"
+    at = (
+        "rests at the exchange" if of.state in (State.ACCEPTED, State.PARTIAL) else f"at the exchange: {of.state.value}"
+    )
+    return [Word(f"  {'disaster':<11}{numbers}"), Word(f"   {at}{limit}", Tone.DIM)]
 
 
 def _armed(stop: Stop, nearest: bool) -> str:

@@ -7,6 +7,8 @@ from dualloop.market.instruments import Contract, strike_text
 from dualloop.market.units import rupees
 
 WIDTH = 80
+_LEAST_TEXT = 20
+"""So much of a row is always left for its text."""
 
 
 def table(columns: str, rows: Sequence[Sequence[str]], align: str) -> str:
@@ -25,6 +27,24 @@ def table(columns: str, rows: Sequence[Sequence[str]], align: str) -> str:
             line += gap + (cell.rjust(width) if side == "r" else cell.ljust(width))
         lines.append(line.rstrip())
     return "\n".join(lines)
+
+
+def told_table(columns: str, rows: Sequence[Sequence[str]], align: str) -> str:
+    """A table whose last column is text: it goes on below its beginning, so that no line is wider than 80."""
+    cells = [columns.split("|"), *rows]
+    ahead = sum(max(len(row[i]) for row in cells) + 2 for i in range(len(align) - 1))
+    room = max(_LEAST_TEXT, WIDTH - ahead)
+    lines: list[Sequence[str]] = []
+    for row in rows:
+        parts = textwrap.wrap(ascii_of(row[-1]), room) or [""]
+        lines.append([*row[:-1], parts[0]])
+        lines += [[*("" for _ in row[:-1]), part] for part in parts[1:]]
+    return table(columns, lines, align)
+
+
+def ascii_of(text: str) -> str:
+    """The text in characters that every terminal shows in one column each."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text)
 
 
 def pairs(items: Iterable[tuple[str, str]]) -> str:

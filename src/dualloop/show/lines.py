@@ -12,7 +12,7 @@ from dualloop.market.reasons import Verdict, Why
 from dualloop.market.units import clock
 from dualloop.research.status import Follower
 from dualloop.research.telling import Told, may_enter
-from dualloop.show.layout import WIDTH, plural
+from dualloop.show.layout import WIDTH, ascii_of, plural
 from dualloop.strategy.params import Params
 
 _LONGEST_RUN = 12
@@ -68,19 +68,14 @@ class Lines:
 
 def fitting(text: str) -> str:
     """One line of at most 80 printable columns; what is cut ends in `~`."""
-    text = printable(text)
+    text = ascii_of(text)
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}~"
-
-
-def printable(text: str) -> str:
-    """The text in characters that every terminal shows in one column each."""
-    return "".join(c if " " <= c <= "~" else "?" for c in text)
 
 
 def told_lines(at_us: int | None, text: str, ahead: str = AHEAD) -> list[str]:
     """A text after its clock; a long one goes on below its beginning."""
     first = ahead if at_us is None else f"{clock(at_us)}  "
-    return textwrap.wrap(printable(text), WIDTH, initial_indent=first, subsequent_indent=ahead) or [first.rstrip()]
+    return textwrap.wrap(ascii_of(text), WIDTH, initial_indent=first, subsequent_indent=ahead) or [first.rstrip()]
 
 
 def _told(told: Told) -> list[str]:

@@ -48,23 +48,41 @@ _STOP_ROWS = 7
 _CHART_MOST = 12
 _SEED_LEAST = 6
 """So much of a long seed always stays."""
+_LEAST_WIDTH = 20
+_AHEAD = " " * len("ALARM    ")
 _OF_THE_DAY = "Day's P&L"
 _TONES = {Kind.ORDER: Tone.LOUD, Kind.CANDLE: Tone.DIM}
 
 
 def picture(
-    status: Status, width: int, height: int | None, tracks: Tracks, *, ascii_only: bool = False, note: str = ""
+    status: Status,
+    width: int,
+    height: int | None,
+    tracks: Tracks,
+    *,
+    ascii_only: bool = False,
+    note: str = "",
+    most_pages: int | None = None,
+    alone: bool = False,
 ) -> list[Row]:
-    """The status in so many columns and at most so many rows (None: as many as it takes)."""
+    """The status in so many columns and at most so many rows (None: as many as it takes).
+
+    `most_pages` is how many rows the pages may take, by default a third of the height; the latest is always whole.
+    `alone`: no process works on the run.
+    """
+    if most_pages is None and height is not None:
+        most_pages = height // 3
+    pages = _pages(status, width, most_pages)
     before = [
-        Block([_headline(status, width, note)], 0),
+        Block([_headline(status, width, note, alone)], 0),
+        Block(pages, 0, len(pages)),
         Block(_troubles(status, width, 2 if height is not None and height < _TALL else 6), 1, 5),
         Block(_market(status), 3, 2),
     ]
     if status.state not in _IN and not status.closed:
         conditions = _conditions(status)
         before.append(Block(conditions, 2, len(conditions)))
-    before += [Block(position(each), 1, _STOP_ROWS) for each in status.holding]
+    before += [Block(position(each), 1, _STOP_ROWS + (each.rests is not None)) for each in status.holding]
     money = _money(status)
     after = [Block(_closed(status.closed), 4, 2), Block(money, 3, len(money))]
     if len(status.holding) == 1:
@@ -85,10 +103,12 @@ def _chart_height(blocks: Sequence[Block], height: int | None) -> int:
 # -- head and market ---------------------------------------------------------------------------
 
 
-def _headline(status: Status, width: int, note: str) -> Row:
+def _headline(status: Status, width: int, note: str, alone: bool) -> Row:
     shown = status.total if status.holding or status.closed else None
     state = _STATES[status.state]
     left: Row = [Word(f"{clock(status.now_us)}  ", Tone.LOUD), Word(state, Tone.LOUD)]
+    if alone and (status.holding or status.state is State.ENTERING):
+        left.append(Word("  NOBODY WATCHES", Tone.ALARM))
     if status.halted is not None and status.state is not State.HALTED:
         left.append(Word("  HALTED", Tone.ALARM))
     if shown is not None:
@@ -115,22 +135,43 @@ def _run(status: Status, note: str, room: int) -> str:
     return parts[0]
 
 
+def _pages(status: Status, width: int, most: int | None) -> list[Row]:
+    """The pages that wait for a person, the latest first, each whole: what it says is what to do by hand."""
+    rows: list[Row] = []
+    for index, page in enumerate(reversed(status.pages)):
+        day = "" if day_of(page.at_us) == day_of(status.now_us) else f"{day_of(page.at_us)} "
+        text = f"ALARM    {day}{clock(page.at_us)}  {' '.join(page.text.split())}"
+        parts = textwrap.wrap(text, max(_LEAST_WIDTH, width), subsequent_indent=_AHEAD)
+        if most is not None and index and len(rows) + len(parts) > most:
+            left = len(status.pages) - index
+            rows.append(
+                [Word(f"{_AHEAD}and {left} page{'' if left == 1 else 's'} before: dualloop status", Tone.ALARM)]
+            )
+            break
+        rows += [[Word(part, Tone.ALARM)] for part in parts]
+    return rows
+
+
 def _troubles(status: Status, width: int, most: int) -> list[Row]:
-    """Halt, alarms and failed loops, the latest first; how many are not shown is said."""
-    found = [(fact.at_us, f"ALARM    {clock(fact.at_us)}  {fact.text}") for fact in status.alarms]
+    """Halt, notices and failed loops, the latest first; how many are not shown is said.
+
+    A page that was acknowledged, or that is old by what came after it, is left to the report.
+    """
+    notices = [fact for fact in status.alarms if not fact.page]
+    found = [(fact.at_us, f"NOTICE   {clock(fact.at_us)}  {fact.text}") for fact in notices]
     found += [(fact.at_us, f"FAILED   {clock(fact.at_us)}  {fact.loop} loop: {fact.error}") for fact in status.failures]
     shown = [text for _, text in sorted(found, reverse=True)[:most]]
     if status.halted is not None:
         shown.insert(0, f"HALTED   no new entries until a person resumes: {status.halted}")
     rows = [[Word(part, Tone.ALARM)] for text in shown for part in _two_rows(text, width)]
     if len(found) > most:
-        rows.append([Word(f"         and {len(found) - most} before", Tone.DIM)])
+        rows.append([Word(f"{_AHEAD}and {len(found) - most} before", Tone.DIM)])
     return rows
 
 
 def _two_rows(text: str, width: int) -> list[str]:
     """A text that must be read to its end, in two rows if it takes them."""
-    parts = textwrap.wrap(" ".join(text.split(" ")), max(20, width), subsequent_indent=" " * 9, max_lines=2)
+    parts = textwrap.wrap(" ".join(text.split(" ")), max(_LEAST_WIDTH, width), subsequent_indent=_AHEAD, max_lines=2)
     return parts or [text]
 
 

@@ -7,7 +7,7 @@ from dualloop.book.positions import Order
 from dualloop.market.reasons import ExitReason
 from dualloop.market.units import SECOND_US, clock, day_of, ratio_half_up, rupees
 from dualloop.research import why as whys
-from dualloop.research.words import LEFT, change, count, percent, sentence, span
+from dualloop.research.words import ADOPTED, ASKED, LEFT, asked_by, change, count, edited, percent, sentence, span
 from dualloop.show.layout import known, pairs, table, wrapped
 from dualloop.strategy.params import Params
 
@@ -20,12 +20,23 @@ def why(of: whys.Why, params: Params | None) -> list[str]:
     ids = [entry.order.order_id or entry.order.tag]
     if leaving is not None:
         ids.append(leaving.order.order_id or leaving.order.tag)
+    ids += [each.sold.order_id for each in of.outside if each.sold.order_id]
     parts = [f"{entry.order.symbol}  {' -> '.join(ids)}", _entry(entry, params)]
+    if of.edits:
+        parts.append("\n".join(["STOPS MOVED", *(_at(each.at_us, edited(each)) for each in of.edits)]))
     if leaving is not None:
-        parts += _leaving(leaving)
+        parts += _leaving(leaving, asked_by(of.asked))
+    elif of.asked:
+        parts.append(wrapped(f"EXIT {asked_by(of.asked)}"))
+    for each in of.outside:
+        parts += _outside(each)
     if of.held is not None:
         head = f"STILL HELD: the last price on record is {rupees(of.held.price)}, of {clock(of.held.at_us)}"
         parts.append("\n".join([head, "", _stops(of.held.stops, of.held.price)]))
+    if of.rests is not None:
+        limit = "" if of.rests.limit is None else f", limit {rupees(of.rests.limit)}"
+        stop = f"{of.rests.order_id} sells {of.rests.qty} from {rupees(of.rests.trigger)} on{limit}"
+        parts.append(wrapped(f"DISASTER STOP at the exchange: {stop} ({of.rests.state.value})"))
     parts.append(_again(of))
     return parts
 
@@ -77,7 +88,10 @@ def _entry(entry: whys.Entry, params: Params | None) -> str:
     if order.filled:
         head = f"BOUGHT {order.filled} at {rupees(order.average)}"
     else:
-        head = f"NOT BOUGHT: the order is {order.state.value}{f' ({order.why})' if order.why else ''}"
+        head = wrapped(f"NOT BOUGHT: the order is {order.state.value}{f' ({order.why})' if order.why else ''}")
+    if order.adopted:
+        why = wrapped(sentence(f"{ADOPTED} ({order.adopted})"))
+        return "\n".join([f"{head}   {day_of(order.intended_us)}", why, "", _facts_of(order, entry.accepted_us)])
     return "\n".join(
         [
             f"{head}   {day_of(order.intended_us)}",
@@ -89,11 +103,23 @@ def _entry(entry: whys.Entry, params: Params | None) -> str:
                     ("oi", change(card.oi, card.prev_oi)),
                     ("limits", _limits(entry, params)),
                     ("quote", _quote(order.bid, order.ask)),
+                    ("limit", "" if order.limit is None else rupees(order.limit)),
                     ("order", _times(order, entry.accepted_us, "")),
                     ("slippage", _slippage(entry.slippage, "the signal's close", card.close)),
                 )
             ),
         ]
+    )
+
+
+def _facts_of(order: Order, accepted_us: int | None) -> str:
+    """What is known of an order that was adopted: no decision of ours, only the order itself."""
+    return pairs(
+        (
+            ("limit", "" if order.limit is None else rupees(order.limit)),
+            ("trigger", "" if order.trigger is None else rupees(order.trigger)),
+            ("order", _times(order, accepted_us, "")),
+        )
     )
 
 
@@ -110,29 +136,45 @@ def _limits(entry: whys.Entry, params: Params | None) -> str:
     return f"entry {entry.number}{entries} and order {entry.orders_before + 1}{orders} of the day, {held}"
 
 
-def _leaving(leaving: whys.Leaving) -> list[str]:
+def _leaving(leaving: whys.Leaving, asked: str) -> list[str]:
     card, order = leaving.card, leaving.order
+    if order.adopted:
+        head = f"SOLD {order.filled} at {rupees(order.average)}" if order.filled else f"NOT SOLD: {order.state.value}"
+        said = f"adopted from the account: why it was sold is not recorded ({order.adopted})"
+        return ["\n".join([head, wrapped(sentence(said))]), _facts_of(order, leaving.accepted_us)]
     also = f" (and {', '.join(card.reasons[1:])})" if card.reasons[1:] else ""
     if order.filled:
         head = f"SOLD {order.filled} at {rupees(order.average)}: {card.reasons[0].value}{also}"
     else:
         head = f"NOT SOLD, the order is {order.state.value}: {card.reasons[0].value}{also}"
-    price_age = _age(order.intended_us - card.price_us)
+    price_age = _age(max(0, whys.decided_us(order) - card.price_us))
     price = f"{rupees(card.ltp)} of {clock(card.price_us)}, {price_age} old" if card.ltp else "none came"
+    fired = whys.fired(order)
+    why = LEFT[card.reasons[0]] + (f": {asked}" if asked and card.reasons[0] in ASKED else "")
     return [
-        f"{head}\n{sentence(LEFT[card.reasons[0]])}",
+        f"{wrapped(head)}\n{wrapped(sentence(why))}",
         _stops(leaving.stops, card.ltp),
         pairs(
             (
-                ("price", price),
+                ("price", f"{price} when it was placed" if fired and card.ltp else price),
                 ("resolution", order.resolution),
                 ("since entry", f"highest {rupees(card.peak)}, lowest {rupees(card.low)}"),
                 ("quote", _quote(card.bid, card.ask)),
-                ("order", _times(order, leaving.accepted_us, f"decided {clock(card.price_us)}, ")),
+                ("limit", "" if order.limit is None else rupees(order.limit)),
+                ("order", _times(order, leaving.accepted_us, "" if fired else f"decided {clock(card.price_us)}, ")),
                 ("slippage", _slippage(leaving.slippage, "the price decided on", card.ltp)),
             )
         ),
     ]
+
+
+def _outside(of: whys.Outside) -> list[str]:
+    """What somebody else sold, and how the stops stood when it was noticed."""
+    sold = of.sold
+    who = f"order {sold.order_id} of the account, not ours" if sold.order_id else "an order that nobody can name"
+    head = f"SOLD {sold.qty} at {rupees(ratio_half_up(sold.value, sold.qty))} OUTSIDE dualloop, by {who}"
+    when = f"At {clock(sold.sold_us)}, noticed at {clock(sold.at_us)}: {sold.why}."
+    return [f"{wrapped(head)}\n{wrapped(when)}", _stops(of.stops, sold.card.ltp)]
 
 
 def _stops(lines: Sequence[whys.StopLine], price: int) -> str:
@@ -161,7 +203,7 @@ def _looked_at(line: whys.StopLine) -> str:
 def _again(of: whys.Why) -> str:
     if of.disagreements:
         return "\n".join(["Decided again from the record, it DISAGREES:", *(f"  {each}" for each in of.disagreements)])
-    if of.leaving is None:
+    if of.leaving is None or of.leaving.order.adopted:
         return ""
     if of.leaving.levels_again:
         return wrapped("Decided again from this record by the rules of the run: the same levels, the same reasons.")
@@ -175,7 +217,14 @@ def _again(of: whys.Why) -> str:
 
 
 def _times(order: Order, accepted_us: int | None, decided: str) -> str:
-    text = f"{decided}sent {clock(order.intended_us)}"
+    made_exit = order.leaves and order.leaving_us > order.intended_us and not whys.fired(order)
+    if order.adopted:
+        text = f"adopted {clock(order.intended_us)}"
+    elif made_exit:  # a disaster stop that rested
+        text = f"placed {clock(order.intended_us)}, made the exit {clock(order.leaving_us)}"
+        accepted_us = None
+    else:
+        text = f"{decided}sent {clock(order.intended_us)}"
     if accepted_us is not None:
         text += f", accepted {clock(accepted_us)}"
     if order.filled:
@@ -194,6 +243,10 @@ def _quote(bid: int | None, ask: int | None) -> str:
     if bid is None and ask is None:
         return "not recorded"
     return f"bid {known(bid)}, ask {known(ask)}"
+
+
+def _at(at_us: int, text: str) -> str:
+    return wrapped(text, f"  {clock(at_us)}  ", " " * 12)
 
 
 def _age(age_us: int) -> str:
