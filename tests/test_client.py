@@ -1,11 +1,12 @@
 """What a person's own script calls: reads that disturb nobody, and commands that are done, refused, or not known."""
 
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 
 import dualloop
-from dualloop import client, modes
+from dualloop import cli, client, modes
+from dualloop.book import facts as f
 from dualloop.client import wire
 from dualloop.config import load
 from dualloop.journal import Journal, JournalError
@@ -160,7 +162,7 @@ def test_without_an_answer_it_is_not_known_whether_it_was_done(
     monkeypatch.setattr(wire, "_TIMEOUT_S", 0.3)
     with trader(run.folder, answer), pytest.raises(client.Unanswered, match="not known whether that was done") as lost:
         client.update_order_stop(ENTRY, 147.0)
-    assert lost.value.fix == f"see: dualloop order {ENTRY}"
+    assert lost.value.fix == f"see: dualloop order {ENTRY} --journal {run.folder}"
 
 
 @pytest.mark.parametrize(
@@ -195,3 +197,127 @@ def test_a_script_that_steers_loads_no_loops(run: modes.Run) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(run.folder)], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["NotRunning", "[]"]
+
+
+def test_what_a_script_needs_comes_from_the_package_and_only_when_asked() -> None:
+    """`from dualloop import exit_all, Refused`; importing the package loads nothing of it."""
+    code = (
+        "import sys, dualloop\n"
+        "assert 'dualloop.client' not in sys.modules\n"
+        "from dualloop import tighten, widen, breakeven, exit_order, exit_all, halt, resume, reconcile, ack, kill\n"
+        "from dualloop import BrokerUnread, CommandError, Conflict, NotFound, NotRunning, OrderNotFound, Refused\n"
+        "from dualloop import Unanswered, WrongCommand\n"
+        "assert all(getattr(dualloop, name) for name in dualloop.__all__)\n"
+        "print([name for name in ('asyncio', 'aiohttp', 'dualloop.engine') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# -- which run is meant when nobody says -----------------------------------------------------------
+
+
+@pytest.fixture
+def begin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Begins runs: a journal of that mode, its lock held, and somebody on its socket who says where the command came.
+
+    The last one that was begun is the latest, as for every run.
+    """
+    root = tmp_path / "state" / "dualloop"
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setattr(wire, "_RETRY_S", 0.1)
+    with ExitStack() as stack:
+
+        def start(mode: f.Mode, home: Path | None = None, *, listens: bool = True) -> Path:
+            folder = home or root / mode.value / f"{len(list(root.glob('*/*'))):06d}-x"
+            journal = stack.enter_context(Journal(folder, durable=False))
+            journal.append(f.RunStarted(0, mode, "test", "input", "config", "zerodha"))
+            (root / "latest").parent.mkdir(parents=True, exist_ok=True)
+            (root / "latest").write_text(str(folder))
+            if listens:
+                stack.enter_context(answering(folder))
+            return folder
+
+        yield start
+
+
+@contextmanager
+def answering(folder: Path) -> Iterator[None]:
+    """A trader that answers every command with the name of its folder, until it is enough."""
+    with socket.socket(socket.AF_UNIX) as listener, address(folder) as name:
+        listener.bind(name)
+        listener.listen()
+
+        def serve() -> None:
+            while True:
+                with listener.accept()[0] as peer:
+                    said = b""
+                    while not said.endswith((b"}", b"enough")):
+                        said += peer.recv(65536)
+                    if said == b"enough":
+                        return
+                    body = f'{{"done": "{folder}"}}'.encode()
+                    peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield
+        finally:
+            with socket.socket(socket.AF_UNIX) as last:
+                last.connect(name)
+                last.sendall(b"enough")
+            thread.join(20)
+
+
+def test_the_only_run_at_work_is_meant_though_another_was_started_last(
+    run: modes.Run, begin: Callable[..., Path]
+) -> None:
+    paper = begin(f.Mode.PAPER)
+    (paper.parents[1] / "latest").write_text(str(run.folder))
+    assert client.halt()["done"] == str(paper)
+
+
+def test_the_live_run_is_meant_though_a_demo_was_started_last(begin: Callable[..., Path]) -> None:
+    """The demo is the latest run and listens too: an exit goes to the money."""
+    live = begin(f.Mode.LIVE)
+    begin(f.Mode.DEMO)
+    begin(f.Mode.REPLAY)
+    assert client.exit_all()["done"] == str(live)
+
+
+def test_a_live_run_that_does_not_listen_yet_is_meant_all_the_same(begin: Callable[..., Path]) -> None:
+    begin(f.Mode.LIVE, listens=False)
+    begin(f.Mode.DEMO)
+    with pytest.raises(client.NotRunning, match="does not listen"):
+        client.exit_all()
+
+
+def test_a_run_at_full_speed_is_not_meant_while_another_listens(begin: Callable[..., Path]) -> None:
+    paper = begin(f.Mode.PAPER)
+    begin(f.Mode.DEMO, listens=False)
+    assert client.halt()["done"] == str(paper)
+
+
+@pytest.mark.parametrize(
+    "at_work", [(f.Mode.DEMO, f.Mode.PAPER), (f.Mode.LIVE, f.Mode.LIVE), (f.Mode.LIVE, f.Mode.DEMO, f.Mode.LIVE)]
+)
+def test_several_are_not_guessed_between(begin: Callable[..., Path], at_work: tuple[f.Mode, ...]) -> None:
+    """Each is listed with its mode and how to name it; exit code 3; and one that is named is meant."""
+    folders = [begin(mode) for mode in at_work]
+    with pytest.raises(client.Refused) as refused:
+        client.kill()
+    for mode, folder in zip(at_work, folders, strict=True):
+        assert f"{mode.value} --journal {folder}" in refused.value.what
+    assert cli.run(["kill"]) == 3
+    assert client.kill(journal=folders[0])["done"] == str(folders[0])
+
+
+def test_a_journal_that_cannot_tell_its_mode_is_not_taken_for_a_demo(begin: Callable[..., Path]) -> None:
+    begin(f.Mode.LIVE)
+    unreadable = begin(f.Mode.DEMO)
+    with sqlite3.connect(unreadable / "journal.sqlite") as db:
+        db.execute("UPDATE meta SET value = '99'")
+    db.close()
+    with pytest.raises(client.Refused, match=f"unreadable --journal {unreadable}"):
+        client.halt()

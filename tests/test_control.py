@@ -24,9 +24,10 @@ from dualloop.book import facts as f
 from dualloop.book.book import Book
 from dualloop.book.facts import Leg
 from dualloop.config import load
-from dualloop.control import KILL_FILE, SOCKET
+from dualloop.control import KILL_FILE, SOCKET, kill_switch
 from dualloop.engine.operator_loop import (
     Ack,
+    BrokerUnread,
     Command,
     EditStop,
     Exit,
@@ -41,7 +42,7 @@ from dualloop.engine.operator_loop import (
 from dualloop.journal import digest, read
 from dualloop.market.reasons import Edit, ExitReason, Risk
 from dualloop.market.units import clock
-from dualloop.ports import Broker, OrderReport, OrderRequest
+from dualloop.ports import Broker, Holding, OrderReport, OrderRequest, Unreachable
 from dualloop.sim.loop import VirtualLoop
 from dualloop.strategy.exit import EditRefused
 from seeds_day import STORY, every_second, write_seeds_day
@@ -153,7 +154,7 @@ def test_what_is_not_exactly_understood_is_not_done(day: Steered, path: str, bod
     assert status == 400
     assert set(found["error"]) == {"code", "what", "where", "fix"}
     assert found["error"]["code"] == "usage"
-    assert f"/orders/{ENTRY}/{path}" in found["error"]["where"]
+    assert found["error"]["where"].startswith(ENTRY)
     assert digest(day.home) == before
 
 
@@ -207,7 +208,33 @@ def test_refusals_name_the_reason_and_change_nothing(day: Steered) -> None:
         status, found = http_ask(day.home, "POST", f"/orders/{ENTRY}/{path}", body)
         assert (status, found["error"]["code"]) == (409, "refused")
         assert said in found["error"]["what"]
+        assert found["error"]["where"] == ENTRY
     assert digest(day.home) == before
+
+
+@pytest.mark.parametrize(
+    ("caller", "fix"),
+    [("cli", "add --confirm-exit"), ("python", "say confirm_exit=True"), ("", 'send "confirm_exit": true')],
+)
+def test_an_exit_is_confirmed_in_the_words_of_whoever_asked(day: Steered, caller: str, fix: str) -> None:
+    _, found = http_ask(day.home, "POST", f"/orders/{ENTRY}/stop", '{"new_stop": 165.0}', X_Dualloop_Client=caller)
+    assert found["error"]["fix"] == f"if that is meant, {fix}"
+    assert found["error"]["what"].endswith("would exit at once")
+
+
+def test_every_answer_names_its_run(day: Steered) -> None:
+    """Done, refused or not understood: whoever meant another one can see it."""
+    run = {"mode": "replay", "day": "2025-12-23", "folder": str(day.home.resolve())}
+    asked = [
+        ("GET", "/status", ""),
+        ("POST", "/halt", ""),
+        ("POST", "/exit", ""),
+        ("POST", f"/orders/{ENTRY}/breakeven", ""),
+        ("POST", f"/orders/{ENTRY}/stop", "nonsense"),
+        ("POST", "/orders/X/exit", ""),
+        ("GET", "/nothing", ""),
+    ]
+    assert [http_ask(day.home, *each)[1]["run"] for each in asked] == [run] * len(asked)
 
 
 def test_of_two_editors_of_one_version_one_wins_and_the_other_is_told(day: Steered) -> None:
@@ -265,6 +292,40 @@ def test_halt_and_resume(day: Steered) -> None:
     assert "news" in http_ask(day.home, "GET", "/status")[1]["halted"]
     assert http_ask(day.home, "POST", "/resume")[1]["done"] == "resumed"
     assert http_ask(day.home, "GET", "/status")[1]["risk"] == "running"
+    before = digest(day.home)
+    assert http_ask(day.home, "POST", "/resume")[1]["done"] == "nothing was halted"
+    assert digest(day.home) == before
+
+
+def test_nobody_resumes_a_program_that_is_being_stopped(day: Steered) -> None:
+    """R29: after the first signal it ends once nothing is held, whatever a person says meanwhile."""
+    assert day.world.session is not None
+    http_ask(day.home, "POST", "/halt")
+    day.world.session.operator.end_when_flat()
+    status, found = http_ask(day.home, "POST", "/resume")
+    assert (status, found["error"]["code"]) == (409, "refused")
+    assert "it ends once nothing is held" in found["error"]["what"]
+    assert http_ask(day.home, "GET", "/status")[1]["risk"] == "halted"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "reason", "why"),
+    [
+        (f"/orders/{ENTRY}/exit", "", ExitReason.MANUAL_EXIT, ""),
+        ("/exit", "", ExitReason.MANUAL_EXIT, ""),
+        ("/kill", '{"why": "war"}', ExitReason.KILL, "war"),
+    ],
+)
+def test_who_asked_for_an_exit_is_on_record_before_it(
+    day: Steered, path: str, body: str, reason: ExitReason, why: str
+) -> None:
+    http_ask(day.home, "POST", path, body, X_Dualloop_Client="web")
+    asked, intended = [fact for fact in read(day.home) if isinstance(fact, f.ExitAsked | f.OrderIntended)][-2:]
+    assert isinstance(asked, f.ExitAsked)
+    assert (asked.by, asked.why, asked.position) == (f"{USER} via web", why, intended.position)
+    assert isinstance(intended, f.OrderIntended)
+    assert isinstance(intended.card, f.ExitCard)
+    assert intended.card.reasons == (reason,)
 
 
 def test_pages_wait_for_a_person(day: Steered) -> None:
@@ -279,8 +340,13 @@ def test_pages_wait_for_a_person(day: Steered) -> None:
 
 
 def test_reconcile_says_what_differs(day: Steered) -> None:
-    agreed = {"done": "the record and the broker agree", "found": []}
-    assert http_ask(day.home, "POST", "/reconcile") == (200, agreed)
+    status, found = http_ask(day.home, "POST", "/reconcile")
+    assert (status, found["done"], found["agrees"], found["found"]) == (
+        200,
+        "the record and the broker agree",
+        True,
+        [],
+    )
 
 
 # -- the kill switch ---------------------------------------------------------------------------
@@ -310,6 +376,46 @@ def test_a_file_named_kill_leaves_everything(day: Steered) -> None:
     killed(day)
     [halted] = [fact for fact in read(day.home) if isinstance(fact, f.Halted)]
     assert str(day.home / KILL_FILE) in halted.why
+
+
+def test_nobody_resumes_while_the_kill_file_is_there(day: Steered) -> None:
+    """Else the next start would kill again, though a person has said to go on; the refusal names the file."""
+    file = day.home / KILL_FILE
+    file.touch()
+    until = time.monotonic() + 10
+    while http_ask(day.home, "GET", "/status")[1]["risk"] != "flatten":
+        assert time.monotonic() < until, "nobody looked at the file"
+        time.sleep(0.01)
+    day.go("09:37:00")
+    status, found = http_ask(day.home, "POST", "/resume")
+    assert (status, found["error"]["code"]) == (409, "refused")
+    assert f"remove the file {file}" in found["error"]["what"]
+    file.unlink()
+    assert http_ask(day.home, "POST", "/resume")[1]["done"] == "resumed"
+
+
+def test_a_kill_file_that_went_and_came_back_between_two_looks_kills_again(tmp_path: Path) -> None:
+    heard: asyncio.Queue[str] = asyncio.Queue()
+
+    class Hearing(OperatorLoop):
+        def __init__(self) -> None:
+            pass
+
+        async def ask(self, command: Command, who: str) -> str:
+            assert isinstance(command, Kill)
+            heard.put_nowait(command.why)
+            return ""
+
+    async def twice() -> None:
+        file = tmp_path / KILL_FILE
+        with kill_switch(Hearing(), [tmp_path], look_s=0.2):
+            file.touch()
+            first = await asyncio.wait_for(heard.get(), 20)
+            file.unlink()
+            file.write_text("again")
+            assert await asyncio.wait_for(heard.get(), 20) == first
+
+    asyncio.run(twice())
 
 
 DEMO = (
@@ -458,6 +564,23 @@ def test_a_slow_reconciliation_keeps_no_other_command_and_is_answered(tmp_path: 
         assert clock(world.loop.now_us()) >= "09:31:33"
 
     world.run(hook=operate, broker=Slow)
+
+
+def test_a_broker_that_cannot_be_read_is_no_agreement(tmp_path: Path) -> None:
+    """Nothing is known then: that is said, and is not an answer that something differs."""
+    world = seeds_world(tmp_path, STORY)
+
+    class Mute(PassingBroker):
+        async def positions(self) -> list[Holding]:
+            raise Unreachable("no line")
+
+    async def operate(world: World) -> None:
+        assert world.session is not None
+        await world.until("09:31:30")
+        with pytest.raises(BrokerUnread, match="could not be read"):
+            await world.session.operator.do(Reconcile(), "me")
+
+    world.run(hook=operate, broker=Mute)
 
 
 class Slowly(PassingBroker):

@@ -72,5 +72,6 @@ def test_no_order_call_of_a_broker_is_within_its_reach() -> None:
         "dualloop.market.fills",
         "dualloop.market.instruments",
         "dualloop.market.quotes",
+        "dualloop.market.reasons",
         "dualloop.ports",
     }

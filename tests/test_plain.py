@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import shlex
 import socket
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -14,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dualloop import cli
 from dualloop.brokers import plain_wire as wire
 from dualloop.brokers.plain import PlainClient, ask_once
 from dualloop.market.instruments import Contract, Instrument, Master, Right
@@ -579,3 +583,61 @@ def test_virtual_time_keeps_up_with_the_clock_that_it_was_given() -> None:
         behind = runner.run(story())
     assert all(late >= 0 for late in behind), "never ahead"
     assert loop.now_us() < 70_000_000, "its own time has passed only as it slept"
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--socket", "nowhere/s"), "there is no folder nowhere; make it: mkdir -p nowhere"),
+        (("--socket", "file"), "file is there and is no socket"),
+        (("--socket", "s", "--at", "15:40"), "closes at 15:40; name an earlier time"),
+        (("--socket", "s", "--data", ".", "--seed", "460"), "a recorded day has no seed"),
+    ],
+)
+def test_an_exchange_that_cannot_be_is_wrong_usage(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    said: str,
+) -> None:
+    """Exit code 2 and what to write instead, before anything is made up or served."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    assert cli.run(["exchange", *arguments]) == 2
+    assert said in capsys.readouterr().err
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_an_exchange_says_to_type_next_trades_on_it(tmp_path: Path) -> None:
+    """The last minutes of the demo's day, in a folder with a space: live takes the line as it is printed."""
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    environ = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    dualloop = [sys.executable, "-m", "dualloop"]
+    command = [*dualloop, "exchange", "--socket", str(folder / "s"), "--at", "15:38", "--speed", "60"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as exchange:
+        try:
+            assert exchange.stdout is not None
+            assert exchange.stdout.readline() == "Serving 2026-12-24 from 15:38:00 on, 60 times as fast as the clock.\n"
+            assert [exchange.stdout.readline(), exchange.stdout.readline()] == ["\n", "Next\n"]
+            words = shlex.split(exchange.stdout.readline())
+            live = [*dualloop, *words[1:]] if words[0] == "dualloop" else [sys.executable, *words]
+            done = subprocess.run(live, check=False, capture_output=True, text=True, env=environ, timeout=60)
+        finally:
+            exchange.terminate()
+    assert done.returncode == 0, done.stderr
+    assert "the day is over" in done.stdout + done.stderr
+
+
+def test_an_exchange_at_the_clocks_own_pace_says_so(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "dualloop", "exchange", "--socket", str(tmp_path / "s")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as exchange:
+        try:
+            assert exchange.stdout is not None
+            assert exchange.stdout.readline() == "Serving 2026-12-24 from 09:00:00 on, at the clock's own pace.\n"
+        finally:
+            exchange.terminate()

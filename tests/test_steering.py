@@ -14,6 +14,7 @@ import pytest
 import dualloop
 from dualloop import cli, client
 from dualloop.book import facts as f
+from dualloop.cli import steering
 from dualloop.control import SOCKET
 from dualloop.journal import read
 from dualloop.market.reasons import Edit, Risk
@@ -146,10 +147,12 @@ def test_a_stop_at_the_last_price_is_an_exit_and_wants_to_be_confirmed(day: Stee
     """The seeds' third: set the stop to the LTP. Refused with exit code 3, then done when confirmed."""
     code, out, err = run("stop", ENTRY, "--at", "165.00")
     assert (code, out) == (3, "")
-    assert "at or above the last price 165.00" in err
+    assert f"{ENTRY}: that puts a stop at or above the last price 165.00 and would exit at once" in err
+    assert "add --confirm-exit" in err
+    assert f"replay of 2025-12-23, {day.home}" in err
     assert day.edits() == []
     found = dualloop.update_order_stop(order_id=ENTRY, new_stop=165.0, confirm_exit=True, journal=day.home)
-    assert found["done"] == f"stop of {ENTRY} is in force, and is an exit: {ENTRY} is being left"
+    assert found["done"] == f"stop --at 165.00 of {ENTRY} is in force, and is an exit: {ENTRY} is being left"
     day.go("09:37:00")
     closed = client.get_order_by_id(ENTRY, day.home)
     assert (closed["exit_price"], closed["exit_reason"]) == (170.0, "initial_sl")
@@ -159,7 +162,8 @@ def test_an_edit_shows_old_and_new_levels(day: Steered, run: Run) -> None:
     code, out, err = run("tighten", ENTRY, "--trail", "5")
     assert (code, err) == (0, "")
     assert out.splitlines() == [
-        f"tighten of {ENTRY} is in force",
+        f"tighten --trail 5 of {ENTRY} is in force",
+        f"replay of 2025-12-23, {day.home}",
         "",
         "trailing stop  148.50 -> 156.75",
         "trail          10.00 % -> 5.00 %",
@@ -180,18 +184,73 @@ def test_two_editors_of_one_version(day: Steered, run: Run) -> None:
 
 
 def test_halt_resume_reconcile_ack_and_exit_all(day: Steered, run: Run) -> None:
-    assert run("halt", "--why", "lunch") == (0, "halted: no new entries; exits go on\n", "")
-    assert run("resume") == (0, "resumed\n", "")
-    assert run("reconcile") == (0, "the record and the broker agree\n", "")
-    assert run("ack") == (0, "no page was waiting\n", "")
-    assert run("exit", "--all") == (0, f"{ENTRY} is being left\n", "")
+    of = f"replay of 2025-12-23, {day.home}"
+    assert run("halt", "--why", "lunch") == (0, f"halted: no new entries; exits go on\n{of}\n", "")
+    assert run("resume") == (0, f"resumed\n{of}\n", "")
+    assert run("resume") == (0, f"nothing was halted\n{of}\n", "")
+    assert run("reconcile") == (0, f"the record and the broker agree\n{of}\n", "")
+    assert run("ack") == (0, f"no page was waiting\n{of}\n", "")
+    assert run("exit", "--all") == (0, f"{ENTRY} is being left\n{of}\n", "")
     code, out, _ = run("exit", "--all", "--json")
     assert (code, json.loads(out)["orders"][0]["order_id"]) == (0, ENTRY)
     day.go("09:37:00")
-    assert run("exit", "--all") == (0, "nothing is held\n", "")
-    assert run("kill", "--why", "enough")[1] == "killed: no new entries until resumed; nothing is held\n"
+    assert run("exit", "--all") == (0, f"nothing is held\n{of}\n", "")
+    assert run("kill", "--why", "enough")[1] == f"killed: no new entries until resumed; nothing is held\n{of}\n"
     halts = [fact.why.partition(" via ")[2] for fact in read(day.home) if isinstance(fact, f.Halted)]
     assert halts == ["cli: lunch", "cli: enough"]
+
+
+def test_the_widenings_are_confirmed_as_they_were_typed(day: Steered, run: Run) -> None:
+    assert run("widen", ENTRY, "--initial", "30")[1].startswith(f"widen --initial 30 of {ENTRY} is in force\n")
+    assert run("widen", ENTRY, "--trail", "12.5")[1].startswith(f"widen --trail 12.5 of {ENTRY} is in force\n")
+
+
+def test_an_edit_that_changes_nothing_says_so(day: Steered, run: Run) -> None:
+    """No new version, so nobody else's edit is in conflict with it; the position is shown as it is."""
+    assert run("stop", ENTRY, "--at", "140")[0] == 0
+    before = len(read(day.home))
+    code, out, _ = run("stop", ENTRY, "--at", "140.00")
+    assert (code, out.splitlines()[0]) == (0, f"nothing changed: stop --at 140.00 of {ENTRY} is what was in force")
+    found = client.tighten(ENTRY, 10, journal=day.home)
+    assert (found["edit"], found["version"], found["stop_loss"]) == (None, 1, 140.0)
+    assert run("tighten", ENTRY, "--trail", "10", "--version", "0")[0] == 3
+    assert len(read(day.home)) == before
+
+
+@pytest.mark.parametrize(
+    ("found", "code", "said"),
+    [
+        ([], 0, "agree"),
+        (["NIFTY: the account holds 75 units fewer than ours"], 1, "75 units fewer"),
+        (["the positions could not be read"], 4, "the positions could not be read"),
+        (["the order book could not be read"], 4, "the order book could not be read"),
+    ],
+)
+def test_a_reconciliation_has_an_exit_code_for_each_end(
+    day: Steered, run: Run, found: list[str], code: int, said: str
+) -> None:
+    """0 they agree, 1 something differs, 4 nothing is known; an answer in the first two, an error in the last."""
+
+    async def compared() -> list[str]:
+        return found
+
+    assert day.world.session is not None
+    day.world.session.desk.reconcile = compared
+    told = run("reconcile")
+    assert told[0] == code
+    assert said in told[1] + told[2]
+    document = json.loads(run("reconcile", "--json")[1])
+    assert document["run"] == {"mode": "replay", "day": "2025-12-23", "folder": str(day.home)}
+    assert document["agrees"] is (code == 0) if code < 4 else document["error"]["code"] == "broker"
+    if code == 4:
+        with pytest.raises(client.BrokerUnread, match=said):
+            client.reconcile(day.home)
+
+
+def test_a_percentage_that_is_none_is_told_what_one_looks_like(day: Steered, run: Run) -> None:
+    assert "write per cent of the price: 5" in run("tighten", ENTRY, "--trail", "abc")[2]
+    assert "write per cent of the price: 5" in run("widen", ENTRY, "--initial", "abc")[2]
+    assert "write a price in rupees: 147.00" in run("stop", ENTRY, "--at", "abc")[2]
 
 
 @pytest.mark.parametrize(
@@ -295,7 +354,7 @@ def test_a_live_day_is_steered_and_killed(tmp_path: Path) -> None:
         [held] = http_ask(place.journal, "GET", "/orders")[1]
         order_id, version = held["order_id"], held["version"]
         assert client.breakeven(order_id, True, version, place.journal)["version"] == version + 1
-        assert "differs" not in client.reconcile(place.journal)["done"]
+        assert client.reconcile(place.journal)["agrees"]
         trader.send_signal(signal.SIGUSR1)
         while http_ask(place.journal, "GET", "/status")[1]["positions"]:
             assert time.monotonic() < until
@@ -305,3 +364,63 @@ def test_a_live_day_is_steered_and_killed(tmp_path: Path) -> None:
         assert [net.net for net in place.truth().nets] == [0]
     halts = [fact for fact in place.facts() if isinstance(fact, f.Halted)]
     assert (halts[0].state, halts[0].why) == (Risk.FLATTEN, "kill switch: SIGUSR1")
+
+
+def test_a_command_goes_to_the_live_run_though_a_demo_was_started_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real processes: live in a folder of its own, then a demo at 60 times the clock, and nobody names a journal."""
+    place = Place(tmp_path, 1, sets=("strategy.entry_end=09:31", "exit.start=09:40"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    with place.exchange():
+        trader = place.trader()
+        until = time.monotonic() + 2 * PATIENCE_S
+        while not (place.journal / SOCKET).exists():
+            assert time.monotonic() < until, place.said()
+            assert trader.poll() is None, place.said()
+            time.sleep(0.01)
+        demo = subprocess.Popen([sys.executable, "-m", "dualloop", "demo", "--speed", "60", "--json"])
+        try:
+            while not list((tmp_path / "state").glob(f"dualloop/demo/*/{SOCKET}")):
+                assert time.monotonic() < until
+                assert demo.poll() is None
+                time.sleep(0.01)
+            found = client.halt("not today")
+            assert (found["run"]["mode"], found["run"]["folder"]) == ("live", str(place.journal.resolve()))
+            trader.kill()
+            trader.wait()
+            assert client.halt("not today")["run"]["mode"] == "demo"
+        finally:
+            demo.kill()
+            demo.wait()
+
+
+def test_the_page_on_steering_names_every_command_and_error() -> None:
+    """In each of the three ways: command line, Python, HTTP."""
+    page = (Path(__file__).resolve().parents[1] / "docs" / "steering.md").read_text(encoding="utf-8")
+    for name in set(dualloop.__all__) - {"__version__", "CommandError", "NotFound"}:
+        assert f"{name}(" in page or f"`{name}`" in page, name
+    for command in cli.app.registered_commands:
+        assert command.callback is not None
+        name = command.callback.__name__
+        if command.callback.__module__ == steering.__name__:
+            assert f"| `{name}" in page, name
+            assert f"/{name}` |" in page, name
+
+
+def test_a_resume_while_the_program_ends_is_refused(tmp_path: Path) -> None:
+    """R29: after SIGTERM it ends once nothing is held, whatever a person says meanwhile."""
+    place = Place(tmp_path, 1, sets=("strategy.entry_end=09:31", "exit.start=09:40"))
+    with place.exchange():
+        trader = place.trader()
+        until = time.monotonic() + 2 * PATIENCE_S
+        while not ((place.journal / SOCKET).exists() and http_ask(place.journal, "GET", "/status")[1]["positions"]):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        trader.terminate()
+        while http_ask(place.journal, "GET", "/status")[1]["risk"] == "running":
+            time.sleep(0.01)
+        with pytest.raises(client.Refused, match="it ends once nothing is held"):
+            client.resume(place.journal)
+        client.exit_all(place.journal)
+        assert trader.wait(PATIENCE_S) == 130, place.said()

@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ FAILED, USAGE, REFUSED, BROKER, NOT_FOUND, STOPPED = 1, 2, 3, 4, 5, 130
 EXIT_CODES = """Exit codes:
 
   0    ok
-  1    the thing failed; DUALLOOP_TRACEBACK=1 shows where
+  1    the thing failed, or what was compared differs; DUALLOOP_TRACEBACK=1 shows where
   2    wrong usage, configuration or data
   3    refused: by the trader, or because one is running already, or none is
   4    broker or login
@@ -26,21 +27,38 @@ _USAGE_ERROR = typer.BadParameter.__mro__[1]
 
 
 class Problem(Exception):
-    """What went wrong, in the four words of an error document, and the exit code."""
+    """What went wrong, in the four words of an error document, and the exit code.
 
-    def __init__(self, exit_code: int, code: str, where: str, what: str, fix: str = "") -> None:
+    `run` is the run whose trader said so, where one did.
+    """
+
+    def __init__(
+        self,
+        exit_code: int,
+        code: str,
+        where: str,
+        what: str,
+        fix: str = "",
+        run: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(what)
         self.exit_code, self.code, self.where, self.what, self.fix = exit_code, code, where, what, fix
+        self.run = run
 
     def sentence(self) -> str:
         """All of it on one line."""
         whole = "; ".join(
             part for part in (f"{self.where}: {self.what}" if self.where else self.what, self.fix) if part
         )
+        if self.run:
+            from dualloop.client import named
+
+            whole = f"{whole} ({named(self.run)})"
         return " ".join(whole.split())
 
     def document(self) -> dict[str, Any]:
-        return {"error": {"code": self.code, "what": self.what, "where": self.where, "fix": self.fix}}
+        error = {"error": {"code": self.code, "what": self.what, "where": self.where, "fix": self.fix}}
+        return {**error, "run": dict(self.run)} if self.run else error
 
 
 def need(path: Path | None, what: str, fix: str) -> None:
@@ -61,7 +79,7 @@ def need_writable(path: Path | None) -> None:
 
 def explained(error: BaseException) -> Problem:
     """The problem that an exception amounts to. What nobody foresaw keeps its own words and says where it arose."""
-    from dualloop.client import CommandError, NotFound, NotRunning, Refused, WrongCommand
+    from dualloop.client import CommandError, NotFound
     from dualloop.config import ConfigError
     from dualloop.history import DataError
     from dualloop.journal import AlreadyRunning, JournalError, OtherMode
@@ -81,10 +99,8 @@ def explained(error: BaseException) -> Problem:
             return Problem(USAGE, "data", where, what, fix)
         case NotFound(where=where, what=what, fix=fix):
             return Problem(NOT_FOUND, "not_found", where, what, fix)
-        case CommandError(where=where, what=what, fix=fix, code=code):
-            refused = isinstance(error, (Refused, NotRunning))
-            exit_code = REFUSED if refused else USAGE if isinstance(error, WrongCommand) else FAILED
-            return Problem(exit_code, code, where, what, fix)
+        case CommandError(where=where, what=what, fix=fix, code=code, run=run):
+            return Problem(_of_command(error), code, where, what, fix, run)
         case TableError():
             where, _, what = str(error).partition(": ")
             return Problem(USAGE, "table", where, what, "correct the table, or leave it out for the shipped one")
@@ -101,6 +117,21 @@ def explained(error: BaseException) -> Problem:
         case _:
             what = f"{type(error).__name__}: {error}".removesuffix(": ")
             return Problem(FAILED, "unexpected", _place(error), what, f"set {_DETAILS}=1 to see the traceback")
+
+
+def _of_command(error: BaseException) -> int:
+    """The exit code of a command to a running trader that was not done."""
+    from dualloop.client import BrokerUnread, NotRunning, Refused, WrongCommand
+
+    match error:
+        case Refused() | NotRunning():
+            return REFUSED
+        case WrongCommand():
+            return USAGE
+        case BrokerUnread():
+            return BROKER
+        case _:
+            return FAILED
 
 
 def _usage(error: BaseException) -> Problem:

@@ -361,10 +361,12 @@ class Book:
             self._is_old(f.Until.FLAT, f.Until.START)
         if was_open:
             position.closed_us = at_us
+        if position.held < 0:
+            self._net.get(day_of(position.closed_us), {}).pop(key, None)
         price = position.exit_price
         assert price is not None, "a closed position has an exit price"
         position.peak, position.low = max(position.peak, price), min(position.low, price)
-        if self._charges is not None:
+        if self._charges is not None and position.held == 0:  # what is short has not earned what it was sold for
             self._net.setdefault(day_of(position.closed_us), {})[key] = self.net(position)
 
     def _sold_outside(self, fact: f.SoldOutside) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from dualloop.cli.app import AsJson, JournalDir, OrderId, app
-from dualloop.problems import USAGE, Problem
+from dualloop.problems import FAILED, USAGE, Problem
 from dualloop.show import console
 
 _NUMBER = re.compile(r"\d{1,7}(\.\d{1,2})?")
@@ -15,19 +15,33 @@ _VIA = "cli"
 
 
 def _number(text: str) -> str:
-    """A number with its own digits: they go to the trader as they are."""
+    """A number with its own digits: they go to the trader as they are. Raises `ValueError`."""
     if not _NUMBER.fullmatch(text) or not any(digit in text for digit in "123456789"):
-        raise typer.BadParameter(f"{text!r} is not a number above 0 with at most two decimals; write 147.00")
+        raise ValueError(f"{text!r} is not a number above 0 with at most two decimals")
     return text
 
 
-Price = Annotated[str, typer.Option("--at", metavar="PRICE", parser=_number, help="Rupees.")]
-Trail = Annotated[str, typer.Option("--trail", metavar="PCT", parser=_number, help="Per cent below the peak.")]
+def _price(text: str) -> str:
+    try:
+        return _number(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; write a price in rupees: 147.00") from None
+
+
+def _per_cent(text: str) -> str:
+    try:
+        return _number(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; write per cent of the price: 5 or 12.5") from None
+
+
+Price = Annotated[str, typer.Option("--at", metavar="PRICE", parser=_price, help="Rupees.")]
+Trail = Annotated[str, typer.Option("--trail", metavar="PCT", parser=_per_cent, help="Per cent below the peak.")]
 WideTrail = Annotated[
-    str | None, typer.Option("--trail", metavar="PCT", parser=_number, help="Per cent below the peak.")
+    str | None, typer.Option("--trail", metavar="PCT", parser=_per_cent, help="Per cent below the peak.")
 ]
 WideInitial = Annotated[
-    str | None, typer.Option("--initial", metavar="PCT", parser=_number, help="Per cent below the entry.")
+    str | None, typer.Option("--initial", metavar="PCT", parser=_per_cent, help="Per cent below the entry.")
 ]
 ConfirmExit = Annotated[
     bool, typer.Option("--confirm-exit", help="Also if the stop is at or above the last price, which is an exit.")
@@ -132,7 +146,10 @@ def halt(why: Why = "", journal: JournalDir = None, as_json: AsJson = False) -> 
 
 @app.command()
 def resume(journal: JournalDir = None, as_json: AsJson = False) -> None:
-    """Take a halt back."""
+    """Take a halt back.
+
+    Refused while a file named KILL is there, and while the program ends.
+    """
     from dualloop import client
 
     _answer(client.resume(journal, via=_VIA), as_json)
@@ -140,10 +157,16 @@ def resume(journal: JournalDir = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def reconcile(journal: JournalDir = None, as_json: AsJson = False) -> None:
-    """Compare the record with the broker's book, now."""
+    """Compare the record with the broker's book, now.
+
+    Exit code 0 when they agree, 1 when something differs, 4 when the broker could not be read.
+    """
     from dualloop import client
 
-    _answer(client.reconcile(journal, via=_VIA), as_json)
+    found = client.reconcile(journal, via=_VIA)
+    _answer(found, as_json)
+    if not found["agrees"]:
+        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -169,14 +192,18 @@ def kill(why: Why = "", journal: JournalDir = None, as_json: AsJson = False) -> 
 
 
 def _answer(found: Mapping[str, Any], as_json: bool) -> None:
-    console.answer(found, [str(found["done"]), "\n".join(found.get("found", ())), _levels(found)], as_json=as_json)
+    """What was done, of which run, and what there is to say about it."""
+    from dualloop.client import named
+
+    said = f"{found['done']}\n{named(found['run'])}"
+    console.answer(found, [said, "\n".join(found.get("found", ())), _levels(found)], as_json=as_json)
 
 
 def _levels(found: Mapping[str, Any]) -> str:
     """What an edit has changed, old -> new."""
     from dualloop.show.layout import pairs
 
-    if "edit" not in found:
+    if not found.get("edit"):
         return ""
     old, new = found["edit"]["old"], found["edit"]["new"]
     names = (("stop_loss", "initial stop", ""), ("trailing_stop", "trailing stop", ""), ("trail_pct", "trail", " %"))

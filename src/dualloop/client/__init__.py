@@ -24,9 +24,20 @@ from dualloop.client.reading import (
     open_run,
     run_folder,
 )
-from dualloop.client.wire import CommandError, Conflict, NotRunning, Number, Refused, Unanswered, WrongCommand
+from dualloop.client.wire import (
+    BrokerUnread,
+    CommandError,
+    Conflict,
+    NotRunning,
+    Number,
+    Refused,
+    Unanswered,
+    WrongCommand,
+    named,
+)
 
 __all__ = [
+    "BrokerUnread",
     "CommandError",
     "Conflict",
     "NotFound",
@@ -47,6 +58,7 @@ __all__ = [
     "get_order_by_id",
     "halt",
     "kill",
+    "named",
     "open_run",
     "reconcile",
     "resume",

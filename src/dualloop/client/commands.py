@@ -1,6 +1,7 @@
 """Commands to a running trader: done or refused by it, and answered once they are on disk.
 
-Each goes to the run of `journal`, by default the latest one. `via` is how the record names the caller's way.
+Each goes to the run of `journal`, by default to the one at work; of several at work to the only live one, and else it
+is refused. The answer's `run` says which it was: `mode`, `day`, `folder`. `via` is how the record names the caller.
 """
 
 from collections.abc import Mapping
@@ -22,8 +23,10 @@ def update_order_stop(
     """Replace the initial stop by a price in rupees (R20): the position as `get_order_by_id` has it, and what changed.
 
     A price at or above the last one is an exit and needs `confirm_exit`. With `version`, the one that was looked at,
-    an edit is refused when another was first. Raises `Refused` (`Conflict` for that), `NotRunning`, `OrderNotFound`,
-    `WrongCommand`, or `Unanswered` when it is not known what became of it; so do all commands below.
+    an edit is refused when another was first. One that changes nothing has `edit` None and makes no version.
+
+    Raises `Refused` (`Conflict` for another's version), `NotRunning`, `OrderNotFound`, `WrongCommand`, or `Unanswered`
+    when it is not known what became of it; so do all commands below.
     """
     body = {"new_stop": digits(new_stop, "new_stop"), "confirm_exit": confirm_exit, "version": version}
     return _on_order(order_id, "stop", body, journal, via)
@@ -86,12 +89,12 @@ def halt(why: str = "", journal: Folder = None, *, via: str = "python") -> dict[
 
 
 def resume(journal: Folder = None, *, via: str = "python") -> dict[str, Any]:
-    """Take a halt back."""
+    """Take a halt back. Refused while a KILL file is there, and while the program ends."""
     return ask("/resume", {}, journal, via)
 
 
 def reconcile(journal: Folder = None, *, via: str = "python") -> dict[str, Any]:
-    """Compare the record with the broker now: `found` says what was compared and what differs."""
+    """Compare the record with the broker now: `agrees`, and `found` says what differs. Also raises `BrokerUnread`."""
     return ask("/reconcile", {}, journal, via)
 
 

@@ -1,6 +1,7 @@
 """One command over the trader's Unix socket, and its answer: plain HTTP, an error for each way in which it can end."""
 
 import os
+import shlex
 import socket
 import time
 from collections.abc import Mapping
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from dualloop.client.at_work import SOCKET, SeveralAtWork, run_at_work
 from dualloop.client.reading import OrderNotFound, run_folder
-from dualloop.journal import is_worked_on
+from dualloop.journal import is_worked_on, state_root
 
 if TYPE_CHECKING:
     from http.client import HTTPConnection
 
-_SOCKET = "control.sock"
 _OPENED = "/proc/self/fd"
 _TIMEOUT_S = 10.0
 _RETRY_S = 2.0
@@ -30,14 +31,20 @@ Number = int | float | str | Decimal
 
 
 class CommandError(Exception):
-    """A command that was not done, or not known to be: `code`, where, what, and what to do about it."""
+    """A command that was not done, or not known to be: `code`, where, what, and what to do about it.
 
-    def __init__(self, where: str, what: str, fix: str, code: str = "failed") -> None:
+    `run` is the run whose trader answered (`mode`, `day`, `folder`); None where none did.
+    """
+
+    def __init__(
+        self, where: str, what: str, fix: str, code: str = "failed", run: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(where, what, fix)
-        self.where, self.what, self.fix, self.code = where, what, fix, code
+        self.where, self.what, self.fix, self.code, self.run = where, what, fix, code, run
 
     def __str__(self) -> str:
-        return "; ".join(part for part in (f"{self.where}: {self.what}", self.fix) if part)
+        said = "; ".join(part for part in (f"{self.where}: {self.what}", self.fix) if part)
+        return f"{said} ({named(self.run)})" if self.run else said
 
 
 class NotRunning(CommandError):
@@ -60,11 +67,21 @@ class Unanswered(CommandError):
     """No answer came in time: whether the command was done is not known."""
 
 
+class BrokerUnread(CommandError):
+    """The broker could not be read, so nothing is known about what it holds."""
+
+
+def named(run: Mapping[str, str]) -> str:
+    """A run in words, so that nobody takes a demo for the live one: `live of 2025-10-30, /its/folder`."""
+    return f"{run['mode']} of {run['day']}, {run['folder']}"
+
+
 _ERRORS: dict[str, type[CommandError]] = {
     "refused": Refused,
     "stopping": Refused,
     "conflict": Conflict,
     "usage": WrongCommand,
+    "broker": BrokerUnread,
 }
 
 
@@ -81,23 +98,36 @@ def digits(value: Number, name: str) -> msgspec.Raw:
 
 def ask(path: str, body: Mapping[str, Any], journal: Folder, via: str, look: str = "dualloop status") -> dict[str, Any]:
     """Have a command done by the trader of a run; its answer. `look` is how to see what became of it."""
-    folder = run_folder(None if journal is None else Path(journal), os.environ)
+    folder = _meant(journal)
     connection = _connect(folder)
     try:
         headers = {"X-Dualloop-Client": via, "Content-Type": "application/json"}
         status, answer = _exchange(connection, path, msgspec.json.encode(body), headers)
     except (OSError, ValueError) as error:
         what = f"no answer ({str(error) or type(error).__name__}): it is not known whether that was done"
-        raise Unanswered(str(folder), what, f"see: {look}") from error
+        raise Unanswered(str(folder), what, f"see: {look} --journal {shlex.quote(str(folder))}") from error
     finally:
         connection.close()
     if status == 200:
         return answer
     problem = answer["error"]
     where, what, fix, code = (str(problem[name]) for name in ("where", "what", "fix", "code"))
+    run = answer.get("run")
     if code == "not_found":
-        raise OrderNotFound(where, what, fix)
-    raise _ERRORS.get(code, CommandError)(where, what, fix, code)
+        raise OrderNotFound(where, f"{what} in the {named(run)}" if run else what, fix)
+    raise _ERRORS.get(code, CommandError)(where, what, fix, code, run)
+
+
+def _meant(journal: Folder) -> Path:
+    """The folder of the run that a command is for. Raises `Refused` when that is not clear, and `NotFound`."""
+    if journal is not None:
+        return run_folder(Path(journal), os.environ)
+    try:
+        found = run_at_work(os.environ)
+    except SeveralAtWork as several:
+        what = f"several runs are at work, and it is not clear which one is meant: {several}"
+        raise Refused(str(state_root(os.environ)), what, "name one with --journal", "refused") from None
+    return found or run_folder(None, os.environ)
 
 
 def _exchange(
@@ -135,7 +165,7 @@ def _open(folder: Path) -> "HTTPConnection":
     try:
         peer.settimeout(_TIMEOUT_S)
         # A path may be longer than a socket's name can be.
-        peer.connect(f"{_OPENED}/{handle}/{_SOCKET}" if os.path.isdir(_OPENED) else str(folder / _SOCKET))
+        peer.connect(f"{_OPENED}/{handle}/{SOCKET}" if os.path.isdir(_OPENED) else str(folder / SOCKET))
     except OSError:
         peer.close()
         raise

@@ -1,12 +1,14 @@
 """What came of a command, and how things stand, as JSON documents: rupees as numbers, times in ISO."""
 
+from pathlib import Path
 from typing import Any
 
 from dualloop.book import facts as f
 from dualloop.book.export import number, position_dict
 from dualloop.book.positions import Position
 from dualloop.engine.desk import Desk
-from dualloop.engine.operator_loop import Done, levels
+from dualloop.engine.editing import levels
+from dualloop.engine.operator_loop import Done
 from dualloop.market.units import iso
 
 
@@ -21,6 +23,13 @@ def order(desk: Desk, position: Position) -> dict[str, Any]:
         found["ltp"] = number(desk.last_price.get(position.key))
         found["levels"] = {reason.value: number(level or None) for reason, level in levels(desk, position).items()}
     return found
+
+
+def run(desk: Desk, folder: Path) -> dict[str, str]:
+    """Which run this is: whoever asks can see that it is the one that was meant."""
+    started = desk.book.run
+    mode = "" if started is None else started.mode.value
+    return {"mode": mode, "day": desk.day.isoformat(), "folder": str(folder)}
 
 
 def status(desk: Desk) -> dict[str, Any]:
@@ -38,12 +47,13 @@ def status(desk: Desk) -> dict[str, Any]:
 
 
 def done(desk: Desk, what: Done) -> dict[str, Any]:
-    """A command's answer: of an edit the position as it is now, and what changed."""
+    """A command's answer: of an edit the position as it is now, and what changed, null if nothing did."""
     found: dict[str, Any] = {"done": what.text}
     if what.found is not None:
-        found["found"] = list(what.found)
-    if what.edit is not None:
-        return {**order(desk, what.positions[0]), **found, "edit": _edit(what.edit)}
+        found |= {"agrees": not what.found, "found": list(what.found)}
+    if what.edit is not None or what.unchanged:
+        edit = None if what.edit is None else _edit(what.edit)
+        return {**order(desk, what.positions[0]), **found, "edit": edit}
     if what.positions:
         found["orders"] = [order(desk, position) for position in what.positions]
     return found

@@ -20,7 +20,7 @@ _ABSENT = msgspec.Raw()
 
 
 class BadRequest(Exception):
-    """A body that cannot be understood: what is wrong, where in it, and what to write instead."""
+    """A body that cannot be understood: what is wrong, which field of it (empty: the whole), what to write instead."""
 
     def __init__(self, what: str, where: str, fix: str) -> None:
         super().__init__(what)
@@ -68,7 +68,11 @@ def read(kind: type[_Body], body: bytes) -> _Body:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         what, _, where = str(error).partition(" - at `")
         fields = ", ".join(kind.__struct_fields__)
-        raise BadRequest(what, where.rstrip("`") or "$", f"the fields are: {fields}" if fields else "send {}") from None
+        raise BadRequest(
+            what,
+            where.rstrip("`").removeprefix("$").removeprefix("."),
+            f"the fields are: {fields}" if fields else "send {}",
+        ) from None
 
 
 def stop(order_id: str, body: bytes) -> EditStop:
@@ -85,7 +89,7 @@ def tighten(order_id: str, body: bytes) -> EditStop:
 def widen(order_id: str, body: bytes) -> EditStop:
     asked = read(_Widen, body)
     if bool(bytes(asked.initial_pct)) == bool(bytes(asked.trail_pct)):
-        raise BadRequest("one of initial_pct and trail_pct is needed, and not both", "$", 'as in {"initial_pct": 30}')
+        raise BadRequest("one of initial_pct and trail_pct is needed, and not both", "", 'as in {"initial_pct": 30}')
     if bytes(asked.initial_pct):
         value = _per_cent(asked.initial_pct, "initial_pct")
         return EditStop(order_id, Edit.WIDEN_INITIAL, value, version=asked.version)
@@ -108,7 +112,7 @@ def kill(body: bytes) -> Kill:
 def _per_cent(raw: msgspec.Raw, name: str) -> int:
     value = _hundredths(raw, name, "per cent of the price: 5")
     if value >= _WHOLE_BP:
-        raise BadRequest(f"{bytes(raw).decode()} is not below 100", f"$.{name}", "write per cent of the price: 5")
+        raise BadRequest(f"{bytes(raw).decode()} is not below 100", name, "write per cent of the price: 5")
     return value
 
 
@@ -119,5 +123,5 @@ def _hundredths(raw: msgspec.Raw, name: str, like: str) -> int:
     value = 0 if match is None else int(match[1]) * 100 + int(f"{match[2] or ''}00"[:2])
     if value <= 0:
         what = f"{text[:40]} is not a number above 0 with at most two decimals"
-        raise BadRequest(what, f"$.{name}", f"write {like}")
+        raise BadRequest(what, name, f"write {like}")
     return value

@@ -1,7 +1,8 @@
 """The kill switch that needs no client: a file named KILL, or SIGUSR1. Everything is left, nothing is entered.
 
 The file is looked at by a thread once a real second, whatever time the trader's loop lives in, and a disk that hangs
-does not hang the loop. It acts when it appears, and when it is there at the start; resuming is the person's to say.
+does not hang the loop. It acts when it appears, and when it is there at the start. Resuming is the person's to say,
+and is refused as long as the file is there.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from dualloop.engine.operator_loop import EditRefused, Kill, OperatorLoop, Over
 
 KILL_FILE = "KILL"
 _LOOK_S = 1.0
+_Made = tuple[int, int]
 
 
 @contextmanager
@@ -30,6 +32,7 @@ def kill_switch(operator: OperatorLoop, folders: Sequence[Path], look_s: float =
 
     enough = threading.Event()
     files = [folder / KILL_FILE for folder in folders]
+    operator.kill_file = lambda: next((file for file in files if _made(file) is not None), None)
     watcher = threading.Thread(target=_watch, args=(loop, kill, files, look_s, enough), name="kill switch", daemon=True)
     handled = _on_signal(loop, kill)
     watcher.start()
@@ -49,10 +52,10 @@ def _watch(
     enough: threading.Event,
 ) -> None:
     """Call `kill` on the loop for each file that appears, until it is enough. A daemon: a hung disk holds up no end."""
-    there: set[Path] = set()
+    there: set[tuple[Path, _Made]] = set()
     while not enough.is_set():
-        now = {file for file in files if _is_there(file)}
-        for file in sorted(now - there):
+        now = {(file, made) for file in files if (made := _made(file)) is not None}
+        for file, _ in sorted(now - there):
             try:
                 loop.call_soon_threadsafe(kill, f"there is a file {file}")
             except RuntimeError:
@@ -61,11 +64,16 @@ def _watch(
         enough.wait(look_s)
 
 
-def _is_there(file: Path) -> bool:
+def _made(file: Path) -> _Made | None:
+    """Which file it is and since when: one that went and came back between two looks is another. None: there is none.
+
+    A link that leads nowhere is a file too.
+    """
     try:
-        return file.exists()
+        found = file.lstat()
     except OSError:
-        return False  # a folder that cannot be looked at kills nothing
+        return None  # a folder that cannot be looked at kills nothing
+    return found.st_ino, found.st_mtime_ns
 
 
 async def _kill(operator: OperatorLoop, why: str) -> None:

@@ -21,6 +21,7 @@ from dualloop.control import answers, bodies
 from dualloop.engine.desk import Desk, VersionConflict
 from dualloop.engine.operator_loop import (
     Ack,
+    BrokerUnread,
     Command,
     EditRefused,
     Exit,
@@ -37,6 +38,10 @@ _LARGEST_BODY = 16 * 1024
 _SHUTDOWN_S = 1.0
 _BACKLOG = 16
 _CLIENTS = ("cli", "python", "web")
+_UNCONFIRMED = ": confirm the exit"
+"""How a refusal ends that asks for one thing more."""
+_CONFIRM = {"cli": "if that is meant, add --confirm-exit", "python": "if that is meant, say confirm_exit=True"}
+_CONFIRM_HTTP = 'if that is meant, send "confirm_exit": true'
 _OPENED = "/proc/self/fd"
 _PEER = struct.Struct("3i")
 """pid, uid, gid."""
@@ -50,7 +55,10 @@ async def serve(operator: OperatorLoop, desk: Desk, folder: Path) -> AsyncIterat
     there can be none.
     """
     runner = web.AppRunner(
-        _Api(operator, desk).app(), access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S
+        _Api(operator, desk, folder).app(),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=_SHUTDOWN_S,
     )
     listener = _listen(folder)
     try:
@@ -88,12 +96,13 @@ def _listen(folder: Path) -> socket.socket:
 class _Api:
     """The routes."""
 
-    def __init__(self, operator: OperatorLoop, desk: Desk) -> None:
+    def __init__(self, operator: OperatorLoop, desk: Desk, folder: Path) -> None:
         self._operator = operator
         self._desk = desk
+        self._folder = folder.resolve()
 
     def app(self) -> web.Application:
-        app = web.Application(middlewares=[_as_documents], client_max_size=_LARGEST_BODY)
+        app = web.Application(middlewares=[self._as_documents], client_max_size=_LARGEST_BODY)
         app.router.add_get("/status", self._status)
         app.router.add_get("/orders", self._orders)
         app.router.add_get("/orders/{id}", self._order)
@@ -104,7 +113,7 @@ class _Api:
         return app
 
     async def _status(self, request: web.Request) -> web.Response:
-        return _json(answers.status(self._desk))
+        return _json({**answers.status(self._desk), "run": self._run()})
 
     async def _orders(self, request: web.Request) -> web.Response:
         return _json([answers.order(self._desk, position) for position in self._desk.book.positions.values()])
@@ -129,7 +138,24 @@ class _Api:
         return handle
 
     async def _do(self, command: Command, request: web.Request) -> web.Response:
-        return _json(answers.done(self._desk, await self._operator.do(command, _who(request))))
+        done = await self._operator.do(command, _who(request))
+        return _json({**answers.done(self._desk, done), "run": self._run()})
+
+    def _run(self) -> dict[str, str]:
+        return answers.run(self._desk, self._folder)
+
+    @web.middleware
+    async def _as_documents(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        """Whatever goes wrong is an error document; no answer keeps its connection."""
+        try:
+            response = await handler(request)
+        except Exception as error:
+            found, status = _refusal(request, error)
+            response = _json({**found, "run": self._run()}, status)
+        response.force_close()
+        return response
 
 
 def _exit(order_id: str, body: bytes) -> Exit:
@@ -166,7 +192,6 @@ _ON_ALL: dict[str, Callable[[bytes], Command]] = {
 
 def _who(request: web.Request) -> str:
     """Who asks and through what, as the record has it: `asha via cli`. The kernel names the user, not the caller."""
-    client = request.headers.get("X-Dualloop-Client", "")
     uid = os.getuid()
     transport = request.transport
     if transport is not None and hasattr(socket, "SO_PEERCRED"):
@@ -176,43 +201,41 @@ def _who(request: web.Request) -> str:
         user = pwd.getpwuid(uid).pw_name
     except KeyError:
         user = f"uid {uid}"
-    return f"{user} via {client if client in _CLIENTS else 'http'}"
+    return f"{user} via {_client(request)}"
+
+
+def _client(request: web.Request) -> str:
+    client = request.headers.get("X-Dualloop-Client", "")
+    return client if client in _CLIENTS else "http"
 
 
 def _json(document: dict[str, Any] | list[dict[str, Any]], status: int = 200) -> web.Response:
     return web.Response(body=msgspec.json.encode(document), status=status, content_type="application/json")
 
 
-@web.middleware
-async def _as_documents(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    """Whatever goes wrong is an error document; no answer keeps its connection."""
-    try:
-        response = await handler(request)
-    except Exception as error:
-        response = _refusal(request, error)
-    response.force_close()
-    return response
-
-
-def _refusal(request: web.Request, error: Exception) -> web.Response:
-    where = request.path
-    look = f"look at it: dualloop order {request.match_info['id']}" if "id" in request.match_info else "dualloop status"
+def _refusal(request: web.Request, error: Exception) -> tuple[dict[str, Any], int]:
+    """The error document, in the words of whoever asked, and its HTTP status."""
+    order_id = request.match_info.get("id")
+    where = order_id or request.path.strip("/")
+    look = f"look at it: dualloop order {order_id}" if order_id else "look: dualloop status"
     match error:
         case bodies.BadRequest(what=what, where=field, fix=fix):
-            return _json(answers.error("usage", what, f"{where} {field}", fix), 400)
+            return answers.error("usage", what, f"{where} {field}".rstrip(), fix), 400
         case NotFound():
-            return _json(answers.error("not_found", str(error), where, "dualloop orders lists the positions"), 404)
+            return answers.error("not_found", str(error), where, "dualloop orders lists the positions"), 404
         case VersionConflict():
-            return _json(answers.error("conflict", str(error), where, look), 409)
+            return answers.error("conflict", str(error), where, look), 409
         case EditRefused():
-            return _json(answers.error("refused", str(error), where, look), 409)
+            what, unconfirmed, _ = str(error).partition(_UNCONFIRMED)
+            fix = _CONFIRM.get(_client(request), _CONFIRM_HTTP) if unconfirmed else look
+            return answers.error("refused", what, where, fix), 409
         case Over():
-            return _json(answers.error("stopping", str(error), where, "dualloop status"), 409)
+            return answers.error("stopping", str(error), where, "dualloop status"), 409
+        case BrokerUnread():
+            return answers.error("broker", str(error), where, "nothing is known of it: ask again"), 502
         case web.HTTPRequestEntityTooLarge():
-            return _json(answers.error("usage", "the body is too large", where, "send a few fields"), 400)
+            return answers.error("usage", "the body is too large", where, "send a few fields"), 400
         case web.HTTPException():
-            return _json(answers.error("usage", f"{error.status} {error.reason}", where, ""), error.status)
+            return answers.error("usage", f"{error.status} {error.reason}", where, ""), error.status
         case _:
-            return _json(answers.error("failed", str(error) or type(error).__name__, where, "dualloop status"), 500)
+            return answers.error("failed", str(error) or type(error).__name__, where, "dualloop status"), 500

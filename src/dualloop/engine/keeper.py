@@ -92,14 +92,22 @@ class Keeper:
     async def _cancel_unwanted(self) -> None:
         """An order given up as absent that lives after all; an entry while everything is to be left."""
         for order in self._desk.book.live_orders():
-            old = self._ledger.now() - order.intended_us >= _ENTRY_US
-            unwanted = order.was_absent or bool(order.adopted) or old or self._desk.flatten is not None
-            entry = order.leg is f.Leg.ENTRY and unwanted
-            again = self._ledger.now() - order.cancel_us >= AGAIN_US
-            if (entry or (order.was_absent and order.leg in f.LEAVING and self._is_doubled(order))) and again:
-                await self._wire.cancel(
-                    order, "it was given up, and lives after all" if order.was_absent else "leaving"
-                )
+            why = self._why_unwanted(order)
+            if why and self._ledger.now() - order.cancel_us >= AGAIN_US:
+                await self._wire.cancel(order, why)
+
+    def _why_unwanted(self, order: Order) -> str:
+        """Why an order should not live any more; empty when it may."""
+        if order.was_absent and (order.leg is f.Leg.ENTRY or (order.leg in f.LEAVING and self._is_doubled(order))):
+            return "it was given up, and lives after all"
+        if order.leg is not f.Leg.ENTRY:
+            return ""
+        if self._desk.flatten is not None:
+            return "everything is being left"
+        if order.adopted:
+            return "nobody here wanted it"
+        old = self._ledger.now() - order.intended_us >= _ENTRY_US
+        return "it has rested too long" if old else ""
 
     def _is_doubled(self, order: Order) -> bool:
         position = self._desk.book.positions[order.position]

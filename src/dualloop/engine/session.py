@@ -89,7 +89,7 @@ class Session:
                 if self.desk.real:
                     background.append(group.create_task(self._keep("pulse", self._pulse)))
                 # Beside the exit loop, not before it: whatever recovery waits for, what is held is watched.
-                if not await recover(self.desk, self._feed):
+                if not await self._recovered():
                     background.append(group.create_task(self._read_the_book()))
                 with suppress(TimeoutError):  # an entry that nobody knows the fate of must not keep the day from ending
                     async with asyncio.timeout(max(0, self._hours.over_us + _AFTER_US - self._now()) / SECOND_US):
@@ -104,6 +104,16 @@ class Session:
         finally:
             self.operator.close()
         self._end()
+
+    async def _recovered(self) -> bool:
+        """Recovery; one that fails must not take the exit loop with it, and is made up for by reading on."""
+        try:
+            return await recover(self.desk, self._feed)
+        except JournalDead:
+            raise
+        except Exception as error:
+            self._failed("recovery", error)
+            return False
 
     async def _last_resort(self, why: str) -> None:
         """The journal is dead and we hold: one exit for each position, tag attempt 9, said aloud (design §6)."""
@@ -202,7 +212,14 @@ class Session:
         real = not self.desk.wire.broker.at_once
         while True:
             await asyncio.sleep(_BOOK_AGAIN_S)
-            if await (agree(self.desk) if real else self.desk.refresh()):
+            try:
+                read = await (agree(self.desk) if real else self.desk.refresh())
+            except JournalDead:
+                raise
+            except Exception as error:
+                self._failed("recovery", error)
+                continue
+            if read:
                 lift(self.desk)
                 return
 

@@ -5,13 +5,17 @@ At full speed there is no moment to step in, so nothing is served and nothing of
 
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 from dualloop.engine.session import Session
 from dualloop.market.units import SECOND_US
+from dualloop.modes.runs import hash_of
 from dualloop.sim.loop import Events, Pacing, Sleep, VirtualLoop
+
+_ELSEWHERE = "elsewhere"
+"""In the folder of runs: links to those at work in folders of their own."""
 
 
 class ReachableLoop(VirtualLoop):
@@ -52,4 +56,29 @@ async def in_reach(session: Session, run: Path, root: Path, *, paced: bool = Tru
         except OSError as error:
             print(f"nobody can steer this run ({error.strerror or error}); it goes on", file=sys.stderr)
         stack.enter_context(kill_switch(session.operator, [run, root]))
+        stack.enter_context(_findable(run, root))
         yield
+
+
+@contextmanager
+def _findable(run: Path, root: Path) -> Iterator[None]:
+    """Link a run that has a folder of its own into the folder of runs: a command without --journal must see it too.
+
+    Should its process be killed, the link stays and leads to a run that nobody works on.
+    """
+    run = run.resolve()
+    if run.parent.parent == root.resolve():
+        yield
+        return
+    link = root / _ELSEWHERE / hash_of(str(run))
+    try:
+        link.parent.mkdir(0o700, parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(run)
+    except OSError as error:
+        print(f"{link} cannot be made ({error.strerror}): name this run with --journal", file=sys.stderr)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            link.unlink()

@@ -59,7 +59,7 @@ async def run_until_stopped(session: Session, signals: Signals) -> bool:
     """
     day = asyncio.create_task(session.run())
     others = [
-        asyncio.create_task(_once_flat(session.desk, signals.first)),
+        asyncio.create_task(_once_flat(session, signals.first)),
         asyncio.create_task(signals.second.wait()),
     ]
     tasks = [day, *others]
@@ -78,9 +78,11 @@ async def run_until_stopped(session: Session, signals: Signals) -> bool:
     return by_hand
 
 
-async def _once_flat(desk: Desk, asked: asyncio.Event) -> None:
+async def _once_flat(session: Session, asked: asyncio.Event) -> None:
     """Once it is asked for: no entries any more, and return when nothing is held and no order lives."""
     await asked.wait()
+    desk = session.desk
+    session.operator.end_when_flat()
     desk.halt(BY_HAND)
     while desk.book.open_positions() or desk.book.live_orders() or desk.book.oversold():
         await desk.news()
