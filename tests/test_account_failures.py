@@ -16,6 +16,7 @@ from dualloop.ports import Unreachable
 from dualloop.sim import account_faults as faults
 from dualloop.sim.account_faults import Read
 from dualloop.sim.account_line import Call
+from dualloop.strategy.exit import EditRefused
 from scenes import (
     CALL,
     FALL,
@@ -251,3 +252,26 @@ def test_no_order_leaves_outside_the_session(tmp_path: Path) -> None:
     ]
     assert late == []
     assert any("still held" in page for page in pages(world))
+
+
+def test_monitor_only_is_not_resumed_by_hand(tmp_path: Path) -> None:
+    """What the broker has is not known: it ends when that is read, and a halt beneath it stands then."""
+    world = scene(tmp_path)
+    world.account.faults.positions.always(faults.FAILS)
+    refused: list[str] = []
+
+    async def story(world: AccountWorld) -> None:
+        await world.until("09:10:00")
+        assert world.session is not None
+        desk = world.session.desk
+        try:
+            desk.resume("me")
+        except EditRefused as error:
+            refused.append(str(error))
+        desk.halt("me: stop")
+        world.account.faults.heal()
+
+    world.run(hook=story)
+    assert len(refused) == 1
+    assert (world.book.risk, world.book.halted) == (Risk.HALTED, "me: stop")
+    assert not world.book.orders

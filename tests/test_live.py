@@ -11,6 +11,7 @@ import pytest
 
 from dualloop.book import facts as f
 from dualloop.cli import run
+from dualloop.journal import Journal, read
 from kill_place import CLI, Place, book_of
 
 _EARLY = ("strategy.entry_end=09:31", "exit.start=09:34", "exit.flat_by=09:37")
@@ -178,3 +179,17 @@ def test_the_exchange_ends_in_good_order(tmp_path: Path) -> None:
         exchange.send_signal(signal.SIGINT)
         assert exchange.wait(10) == 0
     assert not place.socket.exists()
+
+
+def test_the_unfinished_journal_of_another_account_or_day_is_not_set_aside(tmp_path: Path) -> None:
+    """It may hold a position that somebody must still look after (S4)."""
+    place = Place(tmp_path, 1, sets=_EARLY)
+    begun = f.RunStarted(1, f.Mode.LIVE, "2025-12-22", "another", "", "zerodha")
+    day = f.DayStarted(2, "2025-12-22", "2025-12-23", 75, 3, 4)
+    with Journal(place.journal, durable=False) as journal:
+        journal.append(begun, day)
+    with place.exchange():
+        trader = place.trader()
+        assert trader.wait(20) == 3
+    assert "unfinished live day of 2025-12-22" in place.said()
+    assert list(read(place.journal)) == [begun, day]

@@ -191,11 +191,6 @@ class Position:
         return [order for order in self.exits if not order.over]
 
     @property
-    def live_exit(self) -> Order | None:
-        """The oldest of them."""
-        return next((order for order in self.exits if not order.over), None)
-
-    @property
     def selling(self) -> int:
         """Units that our live orders may still sell (I2: never more than is held)."""
         return sum(order.remaining for order in self.exits)

@@ -100,6 +100,8 @@ class Ledger:
         """A person takes the halt back. Raises `EditRefused` while everything is being left."""
         if self.book.risk is Risk.FLATTEN and self.book.open_positions():
             raise EditRefused("everything is being left: resume once nothing is held")
+        if self.book.risk is Risk.MONITOR_ONLY and by != f.LIFTED:
+            raise EditRefused("what the broker has is not known yet; that ends by itself once its books can be read")
         self.record(f.Resumed(self.now(), by))
 
     def ack(self, by: str) -> int:

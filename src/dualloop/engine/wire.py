@@ -159,11 +159,6 @@ class Wire:
         """Whether this process has sent it and waits for the answer."""
         return order.tag in self._in_flight
 
-    async def drain(self, most_s: float) -> None:
-        """Wait for what is on its way: nothing that was sent is left without its outcome if that can be had."""
-        if self._in_flight:
-            await asyncio.wait(list(self._in_flight.values()), timeout=most_s)
-
     # -- changing ----------------------------------------------------------------------------
 
     async def change(self, order: Order, change: Change, why: str, card: f.ExitCard | None = None) -> None:

@@ -193,8 +193,16 @@ def _clear(folder: Path, mode: f.Mode, input_hash: str) -> None:
     run = next((fact for fact in facts if isinstance(fact, f.RunStarted)), None)
     if run is not None and run.mode is not mode:
         raise OtherMode(f"{folder} holds a {run.mode.value} journal; give another --journal")
+    if run is not None and mode is f.Mode.LIVE and run.input_hash != input_hash and _is_under_way(facts):
+        raise OtherMode(f"{folder} holds an unfinished live day of {run.input}; give another --journal")
     if run is not None and (run.input_hash != input_hash or any(isinstance(fact, f.RunEnded) for fact in facts)):
         print(f"the run that was in {folder} is set aside as {set_aside(folder).name}", file=sys.stderr)
+
+
+def _is_under_way(facts: list[f.AnyFact]) -> bool:
+    """Whether the last day of a journal has begun and not ended: what it holds must not be set aside."""
+    days = [fact for fact in facts if isinstance(fact, f.DayStarted | f.DayEnded)]
+    return bool(days) and isinstance(days[-1], f.DayStarted)
 
 
 def _mark_latest(root: Path, folder: Path) -> None:
