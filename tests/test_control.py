@@ -428,7 +428,7 @@ DEMO = (
 def test_a_signal_leaves_everything(tmp_path: Path) -> None:
     """SIGUSR1 to a real process, whose time passes 4,000 times faster than the clock."""
     home = tmp_path / "run"
-    held = [*every_second("09:30:12", "09:36:00", "150.00"), ("11:00:00", "151.00"), ("15:20:00", "150.00")]
+    held = [*every_second("09:30:12", "09:36:00", "150.00"), ("14:00:00", "151.00"), ("15:20:00", "150.00")]
     data = write_seeds_day(tmp_path / "data", held)
     child = subprocess.Popen([sys.executable, "-W", "error", "-c", DEMO, str(data), str(home), "4000"])
     try:

@@ -66,7 +66,7 @@ class Comparison:
         """Somebody sells what we hold: nothing more is sold unseen, and the positions are read at once."""
         if report.contract is not None and report.at_us >= self.compared_us - _PERSISTS_US:
             self._exits.doubtful.add(report.contract)
-            self.compared_us = 0
+            self.compared_us = self._tried_us = 0
 
     def is_due(self, every_us: int) -> bool:
         """Whether it is time: by the clock, for a doubt to be settled, or at once because a foreign sell has filled."""
