@@ -34,6 +34,8 @@ from dualloop.engine.operator_loop import (
 )
 
 SOCKET = "control.sock"
+_UNHEARD = f".{SOCKET}"
+"""Its name until it listens: who finds the socket under its own name is not refused."""
 _LARGEST_BODY = 16 * 1024
 _SHUTDOWN_S = 1.0
 _BACKLOG = 16
@@ -75,15 +77,16 @@ async def serve(operator: OperatorLoop, desk: Desk, folder: Path) -> AsyncIterat
 
 
 def _listen(folder: Path) -> socket.socket:
-    """A listening socket, 0600 from its first moment. A path may be longer than a socket's name can be."""
+    """A listening socket, 0600 from its first moment, in place of a dead one; its path may be longer than a name can."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
         with suppress(FileNotFoundError):
-            os.unlink(SOCKET, dir_fd=handle)
-        listener.bind(f"{_OPENED}/{handle}/{SOCKET}" if os.path.isdir(_OPENED) else str(folder / SOCKET))
+            os.unlink(_UNHEARD, dir_fd=handle)
+        listener.bind(f"{_OPENED}/{handle}/{_UNHEARD}" if os.path.isdir(_OPENED) else str(folder / _UNHEARD))
         listener.listen(_BACKLOG)
+        os.rename(_UNHEARD, SOCKET, src_dir_fd=handle, dst_dir_fd=handle)
     except OSError:
         listener.close()
         raise
