@@ -77,7 +77,7 @@ async def serve(operator: OperatorLoop, desk: Desk, folder: Path) -> AsyncIterat
 
 
 def _listen(folder: Path) -> socket.socket:
-    """A listening socket, 0600 from its first moment, in place of a dead one; its path may be longer than a name can."""
+    """A listening socket, 0600 from its first moment, in place of a dead one. Its path may be a long one."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
