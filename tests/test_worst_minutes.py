@@ -359,3 +359,19 @@ def test_a_journal_that_dies_on_the_exits_own_intent_still_leaves_once(tmp_path:
         assert (change.qty, change.trigger, exits) == (LOT, None, [])
     assert any("SELL 75" in line for line in said)
     assert (world.account.net(CALL), world.account.lowest_net(CALL), world.account.alive()) == (0, 0, [])
+
+
+def test_an_entry_that_never_left_is_not_sent_again_after_a_halt(tmp_path: Path) -> None:
+    """A person's halt stands before the next try of an entry that was proven never sent (I12)."""
+    world = scene(tmp_path)
+    world.account.faults.place.append(faults.NOT_SENT)
+
+    async def halt(world: AccountWorld) -> None:
+        assert world.session is not None
+        await world.until("09:30:10")
+        await asyncio.sleep(0.1)
+        world.session.desk.halt("me: stop")
+
+    world.run(hook=halt)
+    assert [order.state for order in world.book.orders.values()] == [State.NOT_SENT]
+    assert not world.account.every_order()

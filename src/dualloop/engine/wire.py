@@ -6,6 +6,7 @@ or a cancel is of one order and may be asked for again.
 """
 
 import asyncio
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 
 from dualloop.book import facts as f
@@ -111,7 +112,7 @@ class Wire:
             self._outcome(order, f.OrderNotSent(sent_us, order.tag, "the market is closed", sent_us))
             return
         try:
-            order_id = await self._sent(request)
+            order_id = await self._sent(order, request)
         except Refused as error:
             now = self._ledger.now()
             self._outcome(order, f.OrderRefused(now, order.tag, str(error), error.reject, sent_us))
@@ -137,13 +138,15 @@ class Wire:
         day = self._ledger.book.day
         return not self.broker.at_once and day is not None and not day.open_us <= self._ledger.now() < day.close_us
 
-    async def _sent(self, request: OrderRequest) -> str:
-        """Send it; what is proven never to have left is sent again, three times (R17)."""
+    async def _sent(self, order: Order, request: OrderRequest) -> str:
+        """Send it; what is proven never to have left is sent again, three times (R17), an entry only unless halted."""
         for pause_s in _UNSENT_S:
             try:
                 return await self._sent_once(request)
             except Unreachable:
                 await asyncio.sleep(pause_s)
+                if order.leg is f.Leg.ENTRY and self._ledger.book.halted is not None:
+                    raise
         return await self._sent_once(request)
 
     async def _sent_once(self, request: OrderRequest) -> str:
@@ -175,11 +178,11 @@ class Wire:
         self._ledger.record(f.CancelIntended(self._ledger.now(), order.tag, why))
         await self._ask(order, self.broker.cancel(order.order_id))
 
-    async def _ask(self, order: Order, asking: "asyncio.Future[None] | object") -> None:
+    async def _ask(self, order: Order, asking: Awaitable[None]) -> None:
         answer, text, reject = f.Answer.DONE, "", Reject.OTHER
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                await asking  # type: ignore[misc]
+                await asking
         except Refused as error:
             answer, text, reject = f.Answer.REFUSED, str(error), error.reject
         except Exception as error:
@@ -270,9 +273,9 @@ class Wire:
         self._failing.pop(what, None)
         self._told_unread.discard(what)
 
-    def _believable(self, reports: "list[OrderReport] | object") -> bool:
+    def _believable(self, reports: Sequence[OrderReport]) -> bool:
         """A book never shrinks in a day, and what was accepted long ago is in it (B20)."""
-        assert isinstance(reports, list | tuple), "an order book is a sequence"
+        assert isinstance(reports, Sequence), "an order book is a sequence"
         if len(reports) < self._most_seen:
             return False
         now, day = self._ledger.now(), self._ledger.day
