@@ -31,6 +31,8 @@ CREATE TRIGGER IF NOT EXISTS no_replace BEFORE INSERT ON fact
 CREATE TRIGGER IF NOT EXISTS no_update BEFORE UPDATE ON fact BEGIN SELECT RAISE(ABORT, 'facts never change'); END;
 CREATE TRIGGER IF NOT EXISTS no_delete BEFORE DELETE ON fact BEGIN SELECT RAISE(ABORT, 'facts never go'); END;
 """
+Connect = Callable[..., sqlite3.Connection]
+"""How a file is opened as a database: `sqlite3.connect`, or what stands in for a disk that fails."""
 _INSERT = "INSERT INTO fact (seq, at_us, kind, body, hash) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -61,12 +63,12 @@ class Journal:
     killed process loses nothing but a power cut may lose the last commits (replay, demo).
     """
 
-    def __init__(self, folder: Path, *, durable: bool) -> None:
+    def __init__(self, folder: Path, *, durable: bool, connect: Connect = sqlite3.connect) -> None:
         self.folder = folder
         self._lock = _lock(folder)
         try:
             _make_private(folder / FILE)
-            self._db = sqlite3.connect(folder / FILE, isolation_level=None, timeout=_BUSY_S)
+            self._db = connect(folder / FILE, isolation_level=None, timeout=_BUSY_S)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._db.executescript(_CREATE)

@@ -7,6 +7,7 @@ from the journal and never reused (R21).
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import date
 
 from dualloop.market.fills import FillRule, fill_price, may_fill
@@ -142,10 +143,9 @@ class PaperBroker:
     async def _listen_on(self, contract: Contract) -> None:
         """Hear for ever: a stream that breaks is opened anew, or an exit would wait for a price that never comes."""
         while True:
-            try:
+            with suppress(Exception):
                 await self._hear(contract, self._feed.ticks(contract))
-            except Exception:
-                await asyncio.sleep(_REOPEN_S)
+            await asyncio.sleep(_REOPEN_S)  # one that has ended, too: it may end again at once
 
     async def _hear(self, contract: Contract, stream: Ticks) -> None:
         try:

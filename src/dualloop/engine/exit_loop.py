@@ -134,10 +134,13 @@ class Watcher:
 
     async def _next(self) -> Tick | None:
         """The next price, or None at the next moment at which silence itself means something."""
+        moment = asyncio.timeout(max(0, self._wake_us() - self._now()) / SECOND_US)
         try:
-            async with asyncio.timeout(max(0, self._wake_us() - self._now()) / SECOND_US):
+            async with moment:
                 return await anext(self._stream)
-        except TimeoutError:
+        except TimeoutError as error:
+            if not moment.expired():
+                raise RuntimeError("the price stream timed out by itself") from error
             return None
         except asyncio.CancelledError as error:
             if is_stray(error):

@@ -25,7 +25,9 @@ from dualloop.strategy.ladder import Touch
 _RETRY_S = (0.2, 0.5, 1.0)
 _RATE_S = 1.0
 _MOST_ABSENT = 3
-"""Exits of one position that may vanish before no more are sent (design §6)."""
+"""Exits of one position that may vanish before a person is needed (design §6)."""
+_ABSENT_AGAIN_US = 300 * SECOND_US
+"""How long nothing is sent then."""
 _MOST_UNHEEDED = 2
 _PATIENT_US = 60 * SECOND_US
 _PAGE_AFTER_US = 30 * SECOND_US
@@ -115,8 +117,15 @@ class Leaving:
         return unknown or position.selling >= position.held
 
     def _lost_too_often(self, position: Position) -> bool:
-        """Whether so many exits vanished that another may be one too many: a late exit beats a second sell."""
-        return sum(order.state is State.ABSENT for order in position.exits) >= _MOST_ABSENT
+        """Whether so many exits vanished that another may be one too many: a late exit beats a second sell.
+
+        Disaster stops that vanished do not count: they would keep the first exit from being tried at all. Longer than
+        any broker has hidden an order, one more may be tried: nobody may have seen the page.
+        """
+        vanished = [order for order in position.exits if order.state is State.ABSENT and order.leg is f.Leg.EXIT]
+        if len(vanished) < _MOST_ABSENT:
+            return False
+        return self._ledger.now() - max(order.intended_us for order in vanished) < _ABSENT_AGAIN_US
 
     async def _convert(self, position: Position, card: f.ExitCard, has: int) -> None:
         """Make the exit of the disaster stop that rests: it cannot sell more than it holds, whatever is lost."""

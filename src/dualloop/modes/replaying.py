@@ -79,6 +79,6 @@ async def _session(data: DayData, work: Work, loop: VirtualLoop, root: Path, *, 
     exchange = Exchange(data, loop, work.config.fill_rule(), work.book.next_paper_number(data.day))
     exchange.restore(*orders_of(work.book, data.day))
     master = await exchange.master()
-    session = session_of(work, data, master, feed=exchange, broker=exchange, loop=loop)
+    session = session_of(work, data.session, master, feed=exchange, broker=exchange, now=loop.now_us, leave_first=False)
     async with in_reach(session, work.folder, root, paced=paced):
         await session.run()

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from dualloop.book.orders import State
 from dualloop.book.positions import Order
 from dualloop.book.stats import Trade, trade_of
 from dualloop.config import Config
-from dualloop.journal import Damaged, Journal, JournalError, OtherMode, read, set_aside, state_root, write_csv
+from dualloop.journal import Connect, Damaged, Journal, JournalError, OtherMode, read, set_aside, state_root, write_csv
 from dualloop.market.calendar import Session
 from dualloop.market.costs import ChargeTable
 from dualloop.modes.disks import check_local
@@ -75,6 +76,13 @@ class Work:
             self.record(f.Restarted(start_us, self.book.epoch + 1))
         return start_us
 
+    def tell_damage(self, now_us: int) -> None:
+        """After a damaged journal: what was bought is found again at the account by our tags, nothing on top of it."""
+        if self.damage:
+            now = max(now_us, self.book.last_us)
+            halted = f.Halted(now, "the journal was damaged")
+            self.record(halted, f.Alarm(now, f"{self.damage}; entries are halted"))
+
     def finish(self) -> Run:
         """Nothing more will be added: close the journal's story and derive the trade log."""
         if not self.book.ended:
@@ -107,11 +115,12 @@ def at_work(
     tell: Callable[[f.AnyFact], None] | None = None,
     durable: bool = False,
     salvage: bool = False,
+    connect: Connect = sqlite3.connect,
 ) -> Iterator[Work]:
     """Open the run of that input: an unfinished one goes on, else a new one begins.
 
     `tell` hears every fact once it is durable, those of an earlier start first; `durable` is how its journal commits.
-    `salvage`: a damaged journal is set aside and the run begins anew, its `Work` says so.
+    `salvage`: a damaged journal is set aside and the run begins anew, its `Work` says so. `connect` opens its file.
     Raises `AlreadyRunning` when another process works on it, and `JournalError` when the folder that was asked for
     holds another mode's run.
     """
@@ -128,7 +137,7 @@ def at_work(
     if durable:
         check_local(home)
     damage = _set_damaged_aside(home) if salvage else ""
-    with Journal(home, durable=durable) as journal:
+    with Journal(home, durable=durable, connect=connect) as journal:
         book = Book(charges)
         for fact in journal.facts():
             book.apply(fact)

@@ -174,7 +174,9 @@ class _Theatre:
         master = await exchange.master()
         broker = PaperBroker(exchange, master, rule, data.day, loop.now_us, number, exchange.last_tick)
         broker.restore(*orders_of(work.book, data.day))
-        session = session_of(work, data, master, feed=exchange, broker=broker, loop=loop)
+        session = session_of(
+            work, data.session, master, feed=exchange, broker=broker, now=loop.now_us, leave_first=False
+        )
         self._desk = session.desk
         try:
             async with in_reach(session, work.folder, self._root, paced=self._speed is not None):

@@ -16,8 +16,6 @@ from dualloop.book import facts as f
 from dualloop.brokers.plain import PlainClient, ask_once
 from dualloop.brokers.plain_wire import WELCOME, Login, Welcome
 from dualloop.config import Config, ConfigError
-from dualloop.engine.desk import Desk
-from dualloop.engine.session import Session
 from dualloop.journal import AlreadyRunning, JournalError, state_root
 from dualloop.market.calendar import Session as Hours
 from dualloop.market.instruments import Master
@@ -26,11 +24,11 @@ from dualloop.modes.paced import FasterClock, PacedLoop
 from dualloop.modes.paging import Pager
 from dualloop.modes.reach import in_reach
 from dualloop.modes.runs import Run, Work, at_work, hash_of
+from dualloop.modes.sessions import session_of
 from dualloop.modes.stopping import Signals, run_until_stopped, say
 from dualloop.modes.watchdog import Watchdog
 from dualloop.notify import Notifier
 from dualloop.ports import BrokerError, Unreachable
-from dualloop.strategy.entry import Day
 
 _Tell = Callable[[f.AnyFact], None]
 _MASTER_TRIES = 5
@@ -193,18 +191,11 @@ async def _trade(work: Work, client: PlainClient, hours: Hours, ears: _Ears, roo
         check_lots(work.config, master)
         with signals.heard():
             work.begin_day(hours, door.now())
-            _tell_damage(work, door.now())
-            session = _session(work, hours, master, door)
+            work.tell_damage(door.now())
+            session = session_of(work, hours, master, feed=door, broker=door, now=door.now, leave_first=True)
             session.shout = ears.shout
             async with Watchdog(ears.shout), in_reach(session, work.folder, root):
                 return await run_until_stopped(session, signals)
-
-
-def _tell_damage(work: Work, now_us: int) -> None:
-    """After a damaged journal: what was bought is found again at the account by our tags, nothing is bought on top."""
-    if work.damage:
-        now = max(now_us, work.book.last_us)
-        work.record(f.Halted(now, "the journal was damaged"), f.Alarm(now, f"{work.damage}; entries are halted"))
 
 
 async def _master(door: PlainClient) -> Master:
@@ -216,20 +207,3 @@ async def _master(door: PlainClient) -> Master:
         except (BrokerError, TimeoutError):
             await asyncio.sleep(1.0)
     raise Unreachable("the day's instruments cannot be read")
-
-
-def _session(work: Work, hours: Hours, master: Master, door: PlainClient) -> Session:
-    """The loops of the day. A restart at or after `exit.start` leaves first (R15)."""
-    params = work.config.params()
-    desk = Desk(
-        journal=work.journal,
-        book=work.book,
-        broker=door,
-        master=master,
-        params=params,
-        day=hours.day,
-        mode=work.mode,
-        now=door.now,
-    )
-    day = Day(master, hours, params)
-    return Session(feed=door, desk=desk, day=day, hours=hours, now=door.now, leave_first=True)

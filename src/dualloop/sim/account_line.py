@@ -41,6 +41,8 @@ class Line:
         self._faults = faults
         self._copies: dict[str, Any] = {}
         self.sent: list[Sent] = []
+        self.heard: Callable[[Sent], None] = lambda sent: None
+        """Hears each request as it leaves, before anything comes of it."""
 
     async def write(
         self,
@@ -54,7 +56,7 @@ class Line:
         await self._pass(Sent(self._loop.now_us(), call, order_id, body, arrives=False))
         trip = script.take()
         assert trip.arrives or trip.answer is not None, "what never arrives cannot be answered"
-        self.sent.append(Sent(self._loop.now_us(), call, order_id, body, trip.arrives))
+        self._note(Sent(self._loop.now_us(), call, order_id, body, trip.arrives))
         answer = self._arrival(trip, act)
         if trip.answer is not None:
             await self._sleep(trip.late_us)
@@ -69,7 +71,7 @@ class Line:
         """Ask for something; `about` names what, where the call alone does not."""
         await self._pass(Sent(self._loop.now_us(), call, about, arrives=False))
         fate = script.take()
-        self.sent.append(Sent(self._loop.now_us(), call, about))
+        self._note(Sent(self._loop.now_us(), call, about))
         shown, key = empty, f"{call} {about}"
         if fate.copy is Copy.STALE:
             shown = self._copies.get(key, empty)
@@ -90,8 +92,12 @@ class Line:
     async def _pass(self, lost: Sent) -> None:
         """`check` for a request that is kept in `sent` when it is stopped here."""
         if self._faults.down is not None or self._faults.logged_out:
-            self.sent.append(lost)
+            self._note(lost)
         await self.check()
+
+    def _note(self, sent: Sent) -> None:
+        self.sent.append(sent)
+        self.heard(sent)
 
     def _arrival(self, trip: Trip, act: Callable[[Trip], T]) -> "asyncio.Future[T | BrokerError]":
         """What the broker will say. A caller that goes away changes nothing of what happens there."""

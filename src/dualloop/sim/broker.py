@@ -4,7 +4,7 @@ Orders rest, fill in parts, are modified, and another hand is at the account too
 to them, `account_rules` and `account_faults` for the knobs. Deterministic: virtual time, and what the knobs say.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from dualloop.history import DayData
 from dualloop.market.instruments import Contract, Master
@@ -46,6 +46,8 @@ class Account:
         self._reports = Reports()
         self._due: dict[int, list[OrderReport]] = {}
         self.by_hand = ByHand(self._floor, self.tape, loop)
+        self.changed: Callable[[AccountOrder], None] = lambda order: None
+        """Hears each change of each order as it truly happens, before any report of it."""
 
     # -- Broker ------------------------------------------------------------------------------
 
@@ -154,6 +156,7 @@ class Account:
 
     def _tell(self, order: AccountOrder) -> None:
         """Report a change: not before the order is shown at all, and as the faults say."""
+        self.changed(order)
         report, telling = self._as_told(order), self.faults.reports.take()
         now_us = self._loop.now_us()
         at_us = max(now_us + telling.late_us, order.hidden_until_us)

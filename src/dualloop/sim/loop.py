@@ -17,15 +17,23 @@ from typing import Any, TypeVarTuple
 
 _Ts = TypeVarTuple("_Ts")
 
-_FIRST_S = 1e-7
+FIRST_S = 1e-7
 """Timers come this much after their instant, well beyond asyncio's clock resolution: prices come at it."""
-_TIE_S = 3e-7
+TIE_S = 3e-7
 """Ties are spread over so little that rounding to the microsecond gives the instant back."""
 _POLL_EVERY = 256
 
 
+MOST_TURNS = 200_000
+"""Turns of the loop within one instant: nothing that ends takes so many."""
+
+
 class Deadlock(RuntimeError):
     """All tasks wait for something that can never come."""
+
+
+class Livelock(RuntimeError):
+    """Tasks go on and on, and time does not."""
 
 
 Events = list[tuple[selectors.SelectorKey, int]]
@@ -35,7 +43,7 @@ Pacing = Callable[[int, int, Sleep], Events]
 """From one instant to another, microseconds, with a way to sleep that is woken by what the loop waits for."""
 
 
-class _VirtualSelector(selectors.BaseSelector):
+class Clock(selectors.BaseSelector):
     """Registers real files, but passes time by moving its clock."""
 
     def __init__(self, pace: "_Pace | None") -> None:
@@ -43,6 +51,8 @@ class _VirtualSelector(selectors.BaseSelector):
         self._pace = pace
         self._real = selectors.DefaultSelector()
         self._calls = 0
+        self._moved = 0
+        """The number of the call at which time went on last."""
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         self._calls += 1
@@ -61,6 +71,10 @@ class _VirtualSelector(selectors.BaseSelector):
             if woken:
                 return woken  # a signal, say: the time is not up yet
             self.now_s = later_s
+            self._moved = self._calls
+        elif self._calls - self._moved > MOST_TURNS:
+            self._moved = self._calls
+            raise Livelock(f"{MOST_TURNS} turns of the loop, and no time has passed")
         return []
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -83,11 +97,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """The loop. `start_us` is the instant at which its clock begins; `seed` orders ties.
 
     `pace` is called before time advances, with the instants from and to and a way to sleep, and returns when it may,
-    or what has woken it: it is where a person looks on. It must not touch the loop.
+    or what has woken it: it is where a person looks on. It must not touch the loop. A loop that is built on
+    this one may bring a `clock` of its own.
     """
 
-    def __init__(self, start_us: int, seed: int = 0, pace: Pacing | None = None) -> None:
-        self._clock = _VirtualSelector(
+    def __init__(self, start_us: int, seed: int = 0, pace: Pacing | None = None, clock: Clock | None = None) -> None:
+        self._clock = clock or Clock(
             None if pace is None else lambda a, b, sleep: pace(self._at_us(a), self._at_us(b), sleep)
         )
         self._start_us = start_us
@@ -100,7 +115,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def now_us(self) -> int:
         """The virtual instant, microseconds since the epoch."""
-        return self._at_us(self._clock.now_s)
+        return self._start_us + round(self._clock.now_s * 1_000_000)
+
+    def skip(self, us: int) -> None:
+        """So much time passes at once, as when a machine sleeps: what was due meanwhile is late, and comes in order."""
+        self._clock.now_s += us / 1_000_000
 
     def _at_us(self, clock_s: float) -> int:
         return self._start_us + round(clock_s * 1_000_000)
@@ -109,9 +128,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self, when: float, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As asyncio's, on whole microseconds, ties in the seed's order."""
-        return super().call_at(
-            round(when, 6) + _FIRST_S + self._ties.random() * _TIE_S, callback, *args, context=context
-        )
+        return super().call_at(round(when, 6) + FIRST_S + self._ties.random() * TIE_S, callback, *args, context=context)
 
     def first_at(self, at_us: int, callback: Callable[[*_Ts], object], *args: *_Ts) -> asyncio.TimerHandle:
         """Call back at that instant, before every timer of the same instant."""

@@ -1,0 +1,176 @@
+"""The account against what may be there, and against our record of it: I1, I2, I3, I5 and I13.
+
+A breach that the world excuses (a person sold at the same moment, the broker doubled an order, one surfaced late) must
+be put right in a bounded time of calm; any other is one at once.
+"""
+
+from itertools import combinations
+
+from dualloop.book import facts as f
+from dualloop.book import tags
+from dualloop.market.instruments import Contract
+from dualloop.market.units import SECOND_US
+from dualloop.ports import OrderReport
+from dualloop.sim.account_orders import AccountOrder
+from dualloop.simulate.laws_ground import PATIENCE_US, Ground
+from dualloop.simulate.laws_record import Record
+from dualloop.simulate.laws_truth import Truth
+
+_PUT_RIGHT_US = 20 * SECOND_US
+_TOLD_US = 5 * SECOND_US
+_COVERED_US = 60 * SECOND_US
+_READ_HOLDING_US = 20 * SECOND_US
+"""Orders are read every 5 s and positions every 10 s while something is held, and a difference must persist."""
+_READ_FLAT_US = 80 * SECOND_US
+"""Every 60 s while nothing is."""
+
+
+class AtTheAccount:
+    def __init__(self, ground: Ground, record: Record, truth: Truth) -> None:
+        self._ground = ground
+        self._record = record
+        self._truth = truth
+        self._since: dict[tuple[str, Contract], int] = {}
+        """Since when something that is excused for a while is so."""
+        self._short_us: dict[Contract, int] = {}
+        """Since when the record knows that more was sold than there was."""
+        self._compared_us = 0
+        self._unexplained: set[str] = set()
+
+    def order(self, order: AccountOrder) -> None:
+        """Something has happened to an order; the truth has heard of it."""
+        if not order.tag:
+            return
+        contract, own, ground = order.contract, self._truth.own[order.contract], self._ground
+        if own < 0 and not self._late(contract):
+            ground.say("I1 short", contract, f"our orders sold {-own} more than they bought, last {order.tag}")
+        net = ground.account.net(contract)
+        if net < 0 <= own and not self._truth.hand_sold[contract]:
+            ground.say("I1 short", contract, f"the account is short by {-net}, and nobody else has sold")
+        if order.tag not in self._record.orders and order.order_id not in self._record.by_id:
+            if ground.known.journal_dead and order.tag[12:13] == str(tags.LAST_RESORT):
+                self._unexplained.add(order.order_id)
+            elif order.order_id not in self._unexplained:
+                ground.say("I5 intent", order.tag, f"{order.tag} stands at the account without an intent")
+        self.look()
+
+    def fact(self, fact: f.AnyFact) -> None:
+        """A fact is durable, and the record has it."""
+        record, truth = self._record, self._truth
+        if isinstance(fact, f.OrderFilled | f.SoldOutside | f.OrderIntended):
+            for contract in {each.contract for each in record.rounds.values()}:
+                if record.held_of(contract) < 0:
+                    self._short_us.setdefault(contract, self._ground.now_us())
+                else:
+                    self._short_us.pop(contract, None)
+        if isinstance(fact, f.SoldOutside):
+            whole = record.rounds.get(fact.position)
+            if whole is not None and record.outside[whole.contract] > truth.hand_sold[whole.contract]:
+                booked, sold = record.outside[whole.contract], truth.hand_sold[whole.contract]
+                what = f"{booked} are booked as sold by others, who sold {sold}"
+                self._ground.say("I13 invented", ("outside", whole.key), what)
+
+    def look(self) -> None:
+        """I2 and I3: what our live orders may still sell."""
+        selling = self._truth.selling()
+        for contract in {*selling, *(contract for _, contract in self._since)}:
+            orders = selling.get(contract, [])
+            left = sum(order.qty - order.filled for order in orders)
+            own, held = self._truth.own[contract], max(0, self._ground.account.net(contract))
+            names = " and ".join(order.tag for order in orders)
+            what = f"{names} may still sell {left}, we hold {own}"
+            self._judge("I2 sells too much", contract, left > max(own, 0), self._late(contract), what)
+            by_hand = left > held and contract in self._truth.hand_us
+            what = f"{names} may still sell {left}, {held} are left at the account since others traded"
+            self._judge("I2 beside others", contract, by_hand, True, what)
+            self._judge("I3 two exits", contract, self._two(orders), self._late(contract), f"{names} are alive at once")
+
+    def tick(self) -> None:
+        self.look()
+        self._shorts()
+        self._compare_at_rest()
+
+    def ends(self) -> None:
+        """At the end the record has exactly what the account has."""
+        self._compare()
+
+    # -- one law each ------------------------------------------------------------------------
+
+    def _late(self, contract: Contract) -> bool:
+        """Whether the world has made one order of ours two, or hid one for longer than we look for it."""
+        return self._ground.known.hidden_sell_us > PATIENCE_US or contract in self._truth.doubled
+
+    def _judge(self, law: str, contract: Contract, breach: bool, excused: bool, what: str) -> None:
+        key = (law, contract)
+        if not breach:
+            self._since.pop(key, None)
+            return
+        since_us = self._since.setdefault(key, self._ground.now_us())
+        since_us = max(since_us, self._truth.hand_us.get(contract, 0))
+        if not excused or self._ground.overdue(since_us, _PUT_RIGHT_US, start_us=10 * SECOND_US):
+            self._ground.say(law, contract, what)
+
+    def _two(self, orders: list[OrderReport]) -> bool:
+        """I3: two exits of one position; the slices of one that exceeds the freeze quantity count as one."""
+        for one, other in combinations(orders, 2):
+            told = [self._record.order(each.order_id, each.tag) for each in (one, other)]
+            keys = {each.intent.position for each in told if each is not None}
+            if any(self._record.rounds[key].sliced for key in keys if key in self._record.rounds):
+                continue
+            if len(keys) < 2 and one.qty + other.qty <= self._ground.master.freeze:
+                return True
+        return False
+
+    def _shorts(self) -> None:
+        """What was oversold, as soon as the record knows: a halt, a page, and bought back."""
+        ground, record = self._ground, self._record
+        for contract, since_us in self._short_us.items():
+            if ground.overdue(since_us, _COVERED_US, start_us=10 * SECOND_US):
+                ground.say("I1 covered", contract, f"{record.held_of(contract)} held is not covered within a minute")
+            alive_us = ground.alive_us
+            if alive_us is None or ground.known.journal_dead:
+                continue
+            if ground.now_us() - max(since_us, alive_us + 10 * SECOND_US) > _TOLD_US:
+                if not (record.halted or record.monitoring):
+                    ground.say("I1 halted", contract, f"{record.held_of(contract)} held, and new entries are allowed")
+                if record.paged_us < since_us - _TOLD_US:
+                    ground.say("I1 paged", contract, f"{record.held_of(contract)} held, and nobody was paged")
+
+    def _compare_at_rest(self) -> None:
+        """I13 once after each change, when there was time to read the books."""
+        ground, truth, record = self._ground, self._truth, self._record
+        busy = record.open_rounds() or any(truth.held(contract) for contract in truth.contracts())
+        wait_us = _READ_HOLDING_US if busy else _READ_FLAT_US
+        changed_us = max(truth.changed_us, ground.calm_us or 0)
+        if self._compared_us < changed_us and ground.overdue(changed_us, wait_us, start_us=10 * SECOND_US):
+            self._compared_us = changed_us
+            self._compare()
+
+    def _compare(self) -> None:
+        ground, truth, record = self._ground, self._truth, self._record
+        for order_id, order in truth.ours.items():
+            told = record.order(order_id, order.tag)
+            if told is None:
+                ground.say("I5 intent", order.tag, f"{order.tag} stands at the account without an intent")
+            elif (told.filled, told.value) != (order.filled, order.value):
+                had, has = f"{told.filled} for {told.value}", f"{order.filled} for {order.value}"
+                ground.say("I13 fills", order_id, f"{order.tag}: the record has {had}, the account {has}")
+            elif told.alive != order.alive:
+                words = ("over", "alive")
+                what = f"{order.tag} is {words[told.alive]} in the record, {words[order.alive]} at the account"
+                ground.say("I13 order", order_id, what)
+        for resting in ground.account.alive():
+            told = record.order(resting.order_id, resting.tag)
+            if resting.tag and (told is None or not told.alive):
+                ground.say("I13 order", resting.order_id, f"{resting.tag} is alive at the account alone")
+        for contract in truth.contracts():
+            self._compare_holding(contract)
+
+    def _compare_holding(self, contract: Contract) -> None:
+        truth, have = self._truth, self._record.held_of(contract)
+        net = self._ground.account.net(contract)
+        if truth.hand_bought[contract] or (truth.hand_sold[contract] and net < 0):
+            return  # whose units are sold then is anybody's guess
+        if have != net:
+            others = f", others sold {truth.hand_sold[contract]}" if truth.hand_sold[contract] else ""
+            self._ground.say("I13 holding", contract, f"the record holds {have}, the account {net}{others}")

@@ -1,0 +1,95 @@
+"""What the laws stand on: the day's rules, what the world did that excuses something, and what was found broken."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+from dualloop.config import Config
+from dualloop.history import DayData
+from dualloop.market.instruments import Contract, Master
+from dualloop.market.units import SECOND_US, clock
+from dualloop.sim.broker import Account
+from dualloop.simulate.outcome import Violation
+
+PATIENCE_US = 20 * SECOND_US
+"""Absence is proven after so long (design §6): what stays hidden longer may be sold a second time."""
+
+
+@dataclass(slots=True)
+class Known:
+    """What the world did. Instants are the world's own, whatever the program's clock says."""
+
+    healed_us: int | None = None
+    """Since when nothing goes wrong any more, may be an instant to come; None: faults are on.
+
+    Nothing: no late answer, no hidden order, no dead disk, no halt and no person either.
+    """
+    halted_us: int | None = None
+    """Since when the exchange has stopped trading; None: it trades."""
+    opened_us: int = 0
+    """When it last began to trade again."""
+    alive_since_us: int | None = None
+    """When the process that lives now was started; None: none does. `Laws.begins` and `Laws.dies` set it too."""
+    suspended_us: int = 0
+    """When the machine last woke up."""
+    hidden_sell_us: int = 0
+    """The longest time so far for which a request of ours was under way or its order shown by nothing."""
+    journal_dead: bool = False
+    """A write of this life's journal has failed. The next life has a journal again."""
+    clock_stepped: bool = False
+    """The program's wall clock was off today."""
+    edits: bool = False
+    """Somebody used our commands. Nothing is excused by it: what they changed is in the facts."""
+    human: dict[Contract, int] = field(default_factory=dict)
+    """Net units that others traded. The laws count for themselves, by the account's own orders."""
+
+
+class Ground:
+    """The account, the rules and the clock, and the list of what was broken."""
+
+    def __init__(
+        self, account: Account, config: Config, data: DayData, now_us: Callable[[], int], known: Known
+    ) -> None:
+        assert data.master is not None, "laws are held against a day on which something is listed"
+        self.account = account
+        self.master: Master = data.master
+        self.params = config.params()
+        self.session = data.session
+        self.now_us = now_us
+        self.known = known
+        self.broken: list[Violation] = []
+        self._said: set[tuple[str, Hashable]] = set()
+
+    def say(self, law: str, subject: Hashable, what: str) -> None:
+        """The law is broken; about the same subject it is said once."""
+        if (law, subject) not in self._said:
+            self._said.add((law, subject))
+            now_us = self.now_us()
+            self.broken.append(Violation(law, f"{clock(now_us)} {what}", now_us))
+
+    @property
+    def alive_us(self) -> int | None:
+        """Since when the process runs without a break; None: it does not."""
+        known = self.known
+        return None if known.alive_since_us is None else max(known.alive_since_us, known.suspended_us)
+
+    @property
+    def calm_us(self) -> int | None:
+        """Since when everything works: no fault, a living process and journal, an open market. None: it does not."""
+        known, alive_us, session = self.known, self.alive_us, self.session
+        if known.healed_us is None or alive_us is None or known.halted_us is not None or known.journal_dead:
+            return None
+        if not session.open_us <= self.now_us() < session.close_us:
+            return None
+        return max(known.healed_us, alive_us, known.opened_us, session.open_us)
+
+    def overdue(self, since_us: int, limit_us: int, start_us: int = 0) -> bool:
+        """Whether something has lasted longer than that while all was calm, a start's own time not counted."""
+        calm_us, alive_us = self.calm_us, self.alive_us
+        if calm_us is None or alive_us is None:
+            return False
+        return self.now_us() - max(since_us, calm_us, alive_us + start_us) > limit_us
+
+    @property
+    def clock_us(self) -> int:
+        """The program's clock may be wrong by so much and no more; 0 while it was never touched."""
+        return 150 * SECOND_US if self.known.clock_stepped else 0

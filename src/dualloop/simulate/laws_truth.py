@@ -1,0 +1,85 @@
+"""What is true at the account, order by order as it happens there, whoever traded and whatever we were told."""
+
+from collections import Counter, defaultdict
+
+from dualloop.market.instruments import Contract
+from dualloop.market.reasons import Side
+from dualloop.ports import OrderReport, OrderRequest
+from dualloop.sim.account_line import Call, Sent
+from dualloop.sim.account_orders import AccountOrder
+from dualloop.simulate.laws_ground import Ground
+
+
+class Truth:
+    """Units by contract: `own` is what our orders bought and not sold, negative when they sold too much."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+        self._filled: Counter[str] = Counter()
+        self._arrived: Counter[str] = Counter()
+        self._ids: defaultdict[str, set[str]] = defaultdict(set)
+        self.ours: dict[str, AccountOrder] = {}
+        """Our orders that anything happened to, by id."""
+        self.own: Counter[Contract] = Counter()
+        self.hand_sold: Counter[Contract] = Counter()
+        self.hand_bought: Counter[Contract] = Counter()
+        self.bought_us: dict[Contract, int] = {}
+        """When an order of ours last bought."""
+        self.hand_us: dict[Contract, int] = {}
+        """When somebody else last traded."""
+        self.changed_us = 0
+        """When anything last happened to any order."""
+        self.doubled: set[Contract] = set()
+        """Where the broker has made two orders of one request."""
+
+    def request(self, sent: Sent) -> None:
+        """A request leaves."""
+        if sent.call is Call.PLACE and isinstance(sent.body, OrderRequest) and sent.arrives:
+            self._arrived[sent.body.tag] += 1
+
+    def hear(self, order: AccountOrder) -> None:
+        """Something has happened to an order."""
+        now_us, contract = self._ground.now_us(), order.contract
+        self.changed_us = now_us
+        units = order.filled - self._filled[order.order_id]
+        self._filled[order.order_id] = order.filled
+        buys = order.side is Side.BUY
+        if order.tag:
+            self.ours[order.order_id] = order
+            self._meet(order.tag, order.order_id, contract)
+            self.own[contract] += units if buys else -units
+            if units and buys:
+                self.bought_us[contract] = now_us
+        elif units:
+            (self.hand_bought if buys else self.hand_sold)[contract] += units
+            self.hand_us[contract] = now_us
+
+    def held(self, contract: Contract) -> int:
+        """Units of ours that are really there: somebody else may have sold some of them. At least 0."""
+        return max(0, min(self.own[contract], self._ground.account.net(contract)))
+
+    def contracts(self) -> list[Contract]:
+        """Those that our orders ever traded."""
+        return list(self.own)
+
+    def selling(self) -> dict[Contract, list[OrderReport]]:
+        """Our sell orders that may still fill."""
+        found: dict[Contract, list[OrderReport]] = {}
+        for order in self._ground.account.alive():
+            if order.tag and order.contract is not None:
+                self._meet(order.tag, order.order_id, order.contract)
+                if order.side is Side.SELL:
+                    found.setdefault(order.contract, []).append(order)
+        return found
+
+    def tag_of(self, order_id: str) -> str | None:
+        """The tag under which an order stands at the account, empty for somebody else's; None: no such order."""
+        if order_id in self.ours:
+            return self.ours[order_id].tag
+        return next((each.tag for each in self._ground.account.every_order() if each.order_id == order_id), None)
+
+    def _meet(self, tag: str, order_id: str, contract: Contract) -> None:
+        ids = self._ids[tag]
+        ids.add(order_id)
+        if len(ids) > max(1, self._arrived[tag]):
+            self.doubled.add(contract)
