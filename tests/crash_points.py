@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
@@ -106,7 +107,8 @@ def _wrong(stage: Stage, outcome: Outcome, facts: Sequence[f.AnyFact], ends: Seq
     if not any(isinstance(fact, f.DayEnded) for fact in facts):
         yield "the day has no end on record"
     resorts = [tag for tag in stage.unintended if int(tag[12]) == tags.LAST_RESORT]
-    if len(resorts) > 1 or len(resorts) < len(stage.unintended) or (resorts and not stage.failing):
+    most = 2 if "twice" in stage.scene.name else 1  # one a position
+    if len(resorts) > most or len(resorts) < len(stage.unintended) or (resorts and not stage.failing):
         yield f"left without a durable intent: {', '.join(stage.unintended)}"
     deaths = sum(each.kills for each in ends)
     if outcome.kills != deaths:
@@ -157,6 +159,7 @@ def scene_of(name: str) -> Scene:
 
 def do(task: Task) -> Row:
     """Play a task's ends."""
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)  # who dies awaits nothing
     scene, row = scene_of(task.scene), Row(task.scene)
     for number, end in enumerate(task.ends):
         run = _timed(scene, (end,))

@@ -163,7 +163,7 @@ async def stop_fires_untold(stage: Stage) -> None:
 
 async def oversold(stage: Stage) -> None:
     """The exit is lost for so long that it counts as absent, and surfaces after another one has sold."""
-    stage.known.hidden_sell_us = 40 * SECOND_US
+    stage.weather.hidden_us = 40 * SECOND_US
     await later(_LOST_AFTER._replace(hidden_us=40 * SECOND_US))(stage)
 
 

@@ -24,7 +24,7 @@ from dualloop.sim.account_faults import Faults, Read, Trip
 from dualloop.sim.account_line import Call, Sent
 from dualloop.sim.account_orders import AccountOrder
 from dualloop.simulate.market import Recipe, Story
-from dualloop.simulate.plan import Death, Plan
+from dualloop.simulate.plan import Death, Plan, draw
 from dualloop.simulate.process import Process
 from dualloop.simulate.world import World, tables
 from dualloop.strategy.exit import EditRefused
@@ -121,16 +121,17 @@ class Scene(NamedTuple):
 
 def plan_of(scene: Scene, ends: Sequence[Point]) -> Plan:
     """The plan of a scene with these ends. Its seed says how a disk fails, as in every simulated day."""
-    calendar = tables().calendar.session(_DAY)
-    open_us = calendar.open_us
+    seed = 2 if any(each.how is How.FAILS_DONE for each in ends) else 1
+    hours = tables().calendar.session(_DAY)
+    open_us = hours.open_us
     entry_us = open_us + _ENTRY * MINUTE_US
 
     def time(minutes: int) -> str:
         return clock(open_us + minutes * MINUTE_US)[:5]
 
-    return Plan(
-        seed=2 if any(each.how is How.FAILS_DONE for each in ends) else 1,
-        hours=calendar._replace(close_us=open_us + _CLOSE * MINUTE_US),
+    quiet = draw(seed, tables().calendar).without(frozenset())
+    return quiet._replace(
+        hours=hours._replace(close_us=open_us + _CLOSE * MINUTE_US),
         recipe=Recipe(
             _DAY, Right.CE, entry_us, entry_us + scene.turn_s * SECOND_US, scene.story, 15_000, SECOND_US, False, False
         ),
@@ -144,10 +145,8 @@ def plan_of(scene: Scene, ends: Sequence[Point]) -> Plan:
             "broker.name=plain",
             *scene.more,
         ),
-        rates=(),
         latency_us=0,
-        hidden_us=0,
-        happenings=(),
+        starts_us=entry_us - _EARLY_US,
         deaths=tuple(each.death() for each in ends if each.kills),
         from_us=open_us,
         heal_us=entry_us + scene.heal_s * SECOND_US,
@@ -176,7 +175,6 @@ class Stage(World):
         heard, changed = self.account.line.heard, self.account.changed
         self.account.line.heard = lambda sent: self._both(self._sent, heard, sent)
         self.account.changed = lambda order: self._both(self._order, changed, order)
-        self.loop.skip(self.plan.recipe.entry_us - _EARLY_US - self.loop.now_us())
         self._slow()
 
     # -- what a scene can say ----------------------------------------------------------------
@@ -231,7 +229,6 @@ class Stage(World):
             if session is None or not held:
                 await asyncio.sleep(1.0)
                 continue
-            self.known.edits = True
             wanted = command(held[0].entry.order_id or held[0].key, held[0].last_price)
             try:
                 async with asyncio.timeout(_ASKED_S):

@@ -4,7 +4,9 @@ Every scene dies just after each of its commits, which is where a record says mo
 at every step, some twice, and some lose their disk at every commit.
 """
 
-from collections.abc import Sequence
+import gc
+import warnings
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -19,6 +21,18 @@ _A_COMMIT = 3
 _STEPPED = ("fills", "entry-lost-after", "stop-converted", "exit-cancelled-by-hand", "exit-band-twice")
 _TWICE = ("entry-hidden", "exit-lost-after", "stop-change-ignored")
 _NO_DISK = ("fills", "entry-lost-after", "stop-converted", "part-sold-by-hand")
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _buried() -> Iterator[None]:
+    """Who is killed awaits nothing any more: what was to be awaited is thrown away here, before other tests."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gc.collect()
 
 
 def commits_of(run: Run, how: How) -> list[Point]:

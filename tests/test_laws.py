@@ -5,6 +5,7 @@ hand; what is at the account truly happens there.
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -503,8 +504,8 @@ def test_a_lone_absurd_price_demands_no_exit_and_raises_no_stop() -> None:
         await falls(court, absurd, 14_900, 14_950, 14_900)
         court.wait(8)
 
-    for absurd in (100, 60_000, 0):
-        assert tried(lambda court, absurd=absurd: story(court, absurd)) == []
+    for each in (100, 60_000, 0):
+        assert tried(partial(story, absurd=each)) == []
 
 
 def test_an_exit_on_a_far_price_that_nothing_speaks_for_is_too_early() -> None:
@@ -564,8 +565,8 @@ def test_a_trail_falls_only_by_an_edit_that_widens_it() -> None:
     assert tried(lambda court: story(court, watched)) == ["I14 trail falls"]
     assert tried(lambda court: story(court, exits)) == ["I14 trail falls"]
     for edit, broken in ((Edit.WIDEN_TRAIL, []), (Edit.TIGHTEN, ["I14 trail falls"])):
-        set_lower = lambda court, edit=edit: court.stops(edit, trail=14_000, version=1)  # noqa: E731
-        assert tried(lambda court, lower=set_lower: story(court, lower)) == broken
+        lowers = partial(Court.stops, edit=edit, trail=14_000, version=1)
+        assert tried(partial(story, then=lowers)) == broken
 
 
 def test_the_initial_stop_is_the_configured_part_of_the_average() -> None:
@@ -764,6 +765,22 @@ def test_what_was_decided_to_be_left_is_flat_half_a_minute_after_all_is_well(hea
     assert tried(story) == broken
 
 
+@pytest.mark.parametrize(("absences", "broken"), [(2, ["L1 flat"]), (3, [])])
+def test_after_three_exits_that_never_came_through_a_paged_person_has_five_minutes(
+    absences: int, broken: list[str]
+) -> None:
+    async def story(court: Court) -> None:
+        await court.hold()
+        for number in range(absences):
+            tag = tag_of(f.Leg.EXIT, 10 + number)
+            court.intend(tag)
+            court.note(f.OrderAbsent, tag, 4)
+        court.page()
+        court.wait(60)
+
+    assert tried(story) == broken
+
+
 def test_from_the_start_of_the_exit_everything_is_to_be_left() -> None:
     async def story(court: Court) -> None:
         await court.hold()
@@ -813,6 +830,19 @@ def test_the_day_ends_in_the_record_with_nothing_left() -> None:
         court.laws.ends(fold(court.facts), court.facts)
 
     assert set(tried(story)) == {"the day ends", "nothing is left"}
+
+
+def test_what_others_sold_of_ours_and_bought_again_is_theirs() -> None:
+    async def story(court: Court) -> None:
+        await court.hold()
+        sold = court.account.by_hand.sell(CALL, LOT)
+        court.note(f.SoldOutside, ENTRY, sold.order_id, LOT, sold.value, court.us, "by hand", exit_card())
+        court.account.by_hand.buy(CALL, LOT)
+        court.wait(60, watching=False)
+        court.note(f.DayEnded, DAY.isoformat())
+        court.laws.ends(fold(court.facts), court.facts)
+
+    assert tried(story) == []
 
 
 def test_what_could_not_be_left_may_stay_when_a_page_says_so() -> None:

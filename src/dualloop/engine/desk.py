@@ -35,7 +35,7 @@ _MOST_TRACED = 4096
 """Prices kept for whoever looks on, a position."""
 _LIVE_PATIENCE_US = 3 * SECOND_US
 """How long an entry at a broker may rest (R28)."""
-_BARRED_US = 60 * SECOND_US
+_BARRED_S = 60.0
 """No entries for so long after a start that follows a crash (§5.10)."""
 
 
@@ -77,6 +77,8 @@ class Desk:
         )
         self.refresh, self.look_up, self.apply = self.wire.refresh, self.wire.look_up, self.inbox.apply
         self._watches: dict[str, stops.Watch] = {}
+        self.began_s = 0.0
+        """When the day's session began, by its loop's clock: the wall clock may be set right a moment later."""
         self.beliefs: dict[str, Belief] = {}
         """What recovery found the stream of a position to have made believed (R25)."""
         self.last_price: dict[str, int] = {}
@@ -216,8 +218,9 @@ class Desk:
 
     @property
     def barred(self) -> bool:
-        """Whether entries wait because this start followed a crash a moment ago."""
-        return self.real and not self.book.clean and self.now() - self.book.started_us < _BARRED_US
+        """Whether entries wait because this start followed a crash a moment ago, by the time that passes."""
+        lasts_s = asyncio.get_running_loop().time() - self.began_s
+        return self.real and not self.book.clean and lasts_s < _BARRED_S
 
     async def enter(self, approved: Approved, decided: list[f.AnyFact], resolution: str, seen_us: int | None) -> Order:
         """Send an approved entry. The facts of its decision become durable together with its intent."""

@@ -92,7 +92,7 @@ class Watcher:
         last = desk.last_price.get(position.key, position.entry_price)
         self._belief = desk.beliefs.pop(position.key, beliefs.Belief(last))
         self._leaving = desk.leaving.get(position.key)
-        self._heard_us = now()
+        self._heard_us = desk.now()
         self._exchange_us = 0
         """The newest time that the exchange has put on a price."""
         self._retry_us = 0
@@ -126,15 +126,16 @@ class Watcher:
             return
         position, desk = self._position, self._desk
         stop_rests = any(order.leg is f.Leg.STOP and not order.leaves for order in position.live_exits)
-        if (stop_rests or position.selling < position.held) and self._now() >= self._retry_us:
+        if (stop_rests or position.selling < position.held) and desk.now() >= self._retry_us:
             await desk.leave(position, *self._leaving)
-            self._retry_us = self._now() + _pause_us(position)
+            self._retry_us = desk.now() + _pause_us(position)
         elif position.live_exits:
             await desk.press(position)
 
     async def _next(self) -> Tick | None:
         """The next price, or None at the next moment at which silence itself means something."""
-        moment = asyncio.timeout(max(0, self._wake_us() - self._now()) / SECOND_US)
+        now = self._now() + self._set_back_us()
+        moment = asyncio.timeout(max(0, self._wake_us() - now) / SECOND_US)
         try:
             async with moment:
                 return await anext(self._stream)
@@ -149,7 +150,13 @@ class Watcher:
 
     # -- prices ------------------------------------------------------------------------------
 
+    def _set_back_us(self) -> int:
+        """How far the wall clock was set back: times of day hang on that clock, what lasts on the ledger's, which goes
+        on as time does. A stop must not wait until the wall clock has made up for it (P7)."""
+        return self._desk.now() - self._now() if self._desk.real else 0
+
     def _hear(self, tick: Tick) -> None:
+        tick = tick._replace(at_us=tick.at_us + self._set_back_us())
         if tick.exchange_us is not None and tick.exchange_us < self._exchange_us:
             return  # older than what was heard by the exchange's own clock
         if self._is_impossible(tick.ltp):
@@ -198,7 +205,8 @@ class Watcher:
         if self._leaving is not None:
             return
         watch = stops.see(desk.watch(position), price, self._params)
-        reasons = stops.leaves(watch, price, tick.at_us, self._exit_us, self._params)
+        clock_us = tick.at_us - self._set_back_us()
+        reasons = stops.leaves(watch, price, clock_us, self._exit_us, self._params)
         # On leaving, the exit's own intent carries the extremes: a fact of this instant without the
         # intent would let a restart believe that this price had been held through.
         desk.saw(position, watch, price, record=not reasons)
@@ -229,21 +237,23 @@ class Watcher:
 
     def _wake_us(self) -> int:
         """The next moment that matters without a price."""
-        moments = [self._session.over_us]
+        set_back_us = self._set_back_us()
+        now = self._now() + set_back_us
+        moments = [self._session.over_us + set_back_us]
         stale = self._stream.stale_after_us
         if stale is not None:
-            moments.append(max(self._heard_us + stale, self._now() + SECOND_US))
+            moments.append(max(self._heard_us + stale, now + SECOND_US))
             if self._leaving is None:
-                moments.append(self._exit_us + stale)
+                moments.append(self._exit_us + stale + set_back_us)
         if self._belief.due_us is not None:
             moments.append(self._belief.due_us)
         if self._leaving is not None:
-            moments.append(self._now() + SECOND_US)  # an exit under way may be rejected without a price coming
-        now = self._now()
+            moments.append(now + SECOND_US)  # an exit under way may be rejected without a price coming
         return min((moment for moment in moments if moment > now), default=now + SECOND_US)
 
     def _keep_time(self) -> None:
-        now, stale = self._now(), self._stream.stale_after_us
+        set_back_us, stale = self._set_back_us(), self._stream.stale_after_us
+        now = self._now() + set_back_us
         due_us = self._belief.due_us
         if due_us is not None and now >= due_us:
             tick = Tick(self._position.contract, self._belief.held_back, self._belief.held_us)
@@ -254,8 +264,9 @@ class Watcher:
             self._ask_quote()
         if stale is not None and self._desk.real:
             self._tell_silence(now - self._heard_us - stale)  # quotes are asked only once the stream is stale
-        silent_us = self._session.over_us if stale is None else max(self._exit_us, self._heard_us) + stale
-        if self._leaving is None and now >= self._exit_us and now >= silent_us:
+        exit_us = self._exit_us + set_back_us
+        silent_us = self._session.over_us if stale is None else max(exit_us, self._heard_us) + stale
+        if self._leaving is None and now >= exit_us and now >= silent_us:
             self._leave_without_price()
 
     def _tell_silence(self, silent_us: int) -> None:

@@ -139,7 +139,7 @@ class OperatorLoop:
             case Reconcile():
                 if self._reconciling:
                     raise EditRefused("a reconciliation is under way: ask again when it is done")
-                self._start(self._reconcile(answer))
+                self._start(lambda: self._reconcile(answer))
                 return None
             case Ack():
                 count = desk.ack(who)
@@ -181,7 +181,8 @@ class OperatorLoop:
         if not reasons:
             return done
         done = done._replace(text=f"{done.text}, and is an exit: ")
-        self._start(self._sent([(position, self._leave(position, reasons))], done, answer))
+        leaving = [(position, self._leave(position, reasons))]
+        self._start(lambda: self._sent(leaving, done, answer))
         return None
 
     # -- leaving -----------------------------------------------------------------------------
@@ -200,7 +201,7 @@ class OperatorLoop:
             return Done(f"{said}nothing is held")
         self._desk.record(*(f.ExitAsked(self._desk.now(), position.key, who, why) for position in positions))
         leaving = [(position, self._leave(position, (reason,))) for position in positions]
-        self._start(self._sent(leaving, Done(said, tuple(positions)), answer))
+        self._start(lambda: self._sent(leaving, Done(said, tuple(positions)), answer))
         return None
 
     def _leave(self, position: Position, reasons: tuple[ExitReason, ...]) -> asyncio.Task[None]:
@@ -209,7 +210,7 @@ class OperatorLoop:
         price, heard_us = desk.last_price.get(position.key, 0), desk.heard_us.get(position.key, desk.now())
         card = exit_card(desk.watch(position), reasons, price, heard_us, position.bar_us, desk.params)
         card, seen_us = desk.leaving.setdefault(position.key, (card, None))
-        return self._start(desk.leave(position, card, seen_us))
+        return self._start(lambda: desk.leave(position, card, seen_us))
 
     async def _sent(
         self, leaving: Sequence[tuple[Position, asyncio.Task[None]]], done: Done, answer: asyncio.Future[Done]
@@ -252,16 +253,16 @@ class OperatorLoop:
             text = "the record and the broker differ" if found else "the record and the broker agree"
             answer.set_result(Done(text, found=tuple(found)))
 
-    def _start(self, work: Coroutine[None, None, object]) -> asyncio.Task[None]:
+    def _start(self, work: Callable[[], Coroutine[None, None, object]]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(self._kept(work))
         self._beside[task] = None
         task.add_done_callback(self._beside.pop)
         return task
 
-    async def _kept(self, work: Coroutine[None, None, object]) -> None:
+    async def _kept(self, work: Callable[[], Coroutine[None, None, object]]) -> None:
         """Whatever fails here is recorded: the exit loop takes over an exit, and nobody else dies of it."""
         try:
-            await work
+            await work()
         except JournalDead:
             pass  # the next fact of any loop ends the day
         except Exception as error:

@@ -141,6 +141,7 @@ class Session:
 
     def _begin(self) -> None:
         desk, hours = self.desk, self._hours
+        desk.began_s = asyncio.get_running_loop().time()
         day = hours.day.isoformat()
         if desk.book.day is None or desk.book.day.day != day:
             expiry, lot = desk.master.expiry.isoformat(), desk.master.lot

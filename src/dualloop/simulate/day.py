@@ -71,6 +71,7 @@ async def _day(world: World) -> None:
     exchange = Exchange(world.data, world.loop, world.config.fill_rule())
     beside = [asyncio.create_task(each) for each in (world.happenings(), world.looks(), _tell(world))]
     try:
+        await asyncio.sleep(max(0, world.plan.starts_us - world.loop.now_us()) / SECOND_US)
         deaths = list(world.plan.deaths)
         while not await _live(world, exchange, deaths):
             if world.lives >= _MOST_LIVES:

@@ -1,11 +1,11 @@
 """What the laws stand on: the day's rules, what the world did that excuses something, and what was found broken."""
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from dualloop.config import Config
 from dualloop.history import DayData
-from dualloop.market.instruments import Contract, Master
+from dualloop.market.instruments import Master
 from dualloop.market.units import SECOND_US, clock
 from dualloop.sim.broker import Account
 from dualloop.simulate.outcome import Violation
@@ -37,10 +37,6 @@ class Known:
     """A write of this life's journal has failed. The next life has a journal again."""
     clock_stepped: bool = False
     """The program's wall clock was off today."""
-    edits: bool = False
-    """Somebody used our commands. Nothing is excused by it: what they changed is in the facts."""
-    human: dict[Contract, int] = field(default_factory=dict)
-    """Net units that others traded. The laws count for themselves, by the account's own orders."""
 
 
 class Ground:

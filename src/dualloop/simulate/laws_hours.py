@@ -18,6 +18,9 @@ _PAGE_BEFORE_US = 2 * MINUTE_US
 _MARGIN_US = 5 * SECOND_US
 _LATE_PAGE_US = 45 * SECOND_US
 """A life that begins after the page was due has so long for it."""
+_ATTEMPTS = 3
+_AGAIN_US = 5 * MINUTE_US
+"""After so many exits that were proven absent a person is paged, and has so long before another is due (design §6)."""
 _AT_REST = {True: 120, False: 40}
 """Requests a minute, with something held and without."""
 
@@ -121,6 +124,9 @@ class Hours:
         if not decided:
             return
         since_us = max(min(decided), self._truth.bought_us.get(contract, 0), self._truth.hand_us.get(contract, 0))
+        for whole in rounds:
+            if whole.absent >= _ATTEMPTS and self._record.paged_us >= min(decided):
+                since_us = max(since_us, whole.absent_us + _AGAIN_US)
         if ground.overdue(since_us, _FLAT_US, start_us=_START_US):
             what = f"{self._truth.held(contract)} are held {_FLAT_US // SECOND_US} s after the decision to leave"
             ground.say("L1 flat", contract, f"{what} of {clock(min(decided))}, and all is well")

@@ -63,6 +63,9 @@ class Round:
     stops: f.StopsSet | None = None
     trail: int = 0
     edited: bool = False
+    absent: int = 0
+    """Exits of it that were proven absent, the last at `absent_us`."""
+    absent_us: int = 0
     sliced: bool = False
     """The broker has called an order of it too large: it may be left in smaller ones."""
 
@@ -100,7 +103,10 @@ class Record:
         self.stopped = False
         self.barred: tuple[int, int] | None = None
         """When the last start after a crash was, by the world's clock and by the program's."""
-        self._folds: dict[type, Callable[[Any], None]] = {
+        self._folds = self._by_kind()
+
+    def _by_kind(self) -> dict[type, Callable[[Any], None]]:
+        return {
             f.Restarted: self._restarted,
             f.Stopped: lambda fact: setattr(self, "stopped", True),
             f.DayEnded: lambda fact: self.ended.add(fact.day),
@@ -182,6 +188,9 @@ class Record:
             told.resolved = told.gone = True
             told.unsent = isinstance(fact, f.OrderNotSent)
             self._refused(told, fact)
+            whole = self.rounds.get(told.intent.position)
+            if whole is not None and told.intent.leg is f.Leg.EXIT and isinstance(fact, f.OrderAbsent):
+                whole.absent, whole.absent_us = whole.absent + 1, self._now_us()
 
     def _over(self, fact: f.OrderCancelled | f.OrderRejected) -> None:
         told = self.orders.get(fact.tag)

@@ -55,8 +55,8 @@ class Truth:
             self.hand_us[contract] = now_us
 
     def held(self, contract: Contract) -> int:
-        """Units of ours that are really there: somebody else may have sold some of them. At least 0."""
-        return max(0, min(self.own[contract], self._ground.account.net(contract)))
+        """Units of ours that are surely there: every sale by others may have been one of them. At least 0."""
+        return max(0, min(self.own[contract] - self.hand_sold[contract], self._ground.account.net(contract)))
 
     def contracts(self) -> list[Contract]:
         """Those that our orders ever traded."""

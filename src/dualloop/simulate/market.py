@@ -96,14 +96,16 @@ def make(recipe: Recipe, rng: Random, session: Session, tables: ContractTables, 
 def _path(recipe: Recipe, rng: Random, session: Session) -> "tuple[array[int], array[int]]":
     """Times and prices: a price now and then, many from a minute before the entry to minutes after the fall."""
     busy = (recipe.entry_us - MINUTE_US, recipe.turn_us + 6 * MINUTE_US)
-    at_us, price = session.open_us + rng.randrange(SECOND_US), recipe.first * 97 // 100
+    at_us, price = session.open_us + rng.randrange(SECOND_US), recipe.first * 94 // 100
     times, prices = array("q"), array("q")
     jumped = False
     while at_us < session.close_us:
-        if at_us < recipe.entry_us:
-            price += (recipe.first - price) // 20 + rng.randrange(-20, 21)
+        noise = max(_TICK, price // 250)
+        if at_us < recipe.entry_us:  # rising, so that the close of the entry's candle is above VWAP
+            risen = 6 * (at_us - session.open_us) * recipe.first // (recipe.entry_us - session.open_us)
+            price += (recipe.first * 94 // 100 + risen // 100 - price) // 4 + rng.randrange(-noise, noise + 1)
         else:
-            price += _drift(recipe, at_us, price) + rng.randrange(-60, 61)
+            price += _drift(recipe, at_us, price) + rng.randrange(-noise, noise + 1)
             if recipe.story is Story.JUMP and at_us >= recipe.turn_us and not jumped:
                 price, jumped = price * 55 // 100, True
         price = max(price, _LEAST)

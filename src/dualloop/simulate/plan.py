@@ -8,6 +8,7 @@ from datetime import date
 from random import Random
 from typing import NamedTuple
 
+from dualloop.book.orders import State
 from dualloop.market.calendar import Calendar, Session
 from dualloop.market.instruments import Right
 from dualloop.market.units import MINUTE_US, SECOND_US, clock, clock_us
@@ -84,30 +85,38 @@ _AT_ONCE = (
     Fault.SQUARE_OFF,
 )
 _SHARE = {
+    Fault.PARTIAL: 0.35,
     Fault.COMMAND: 0.5,
     Fault.DISK: 0.12,
-    Fault.SQUARE_OFF: 0.05,
+    Fault.SQUARE_OFF: 0.1,
     Fault.MARKET_HALT: 0.05,
     Fault.LOGGED_OUT: 0.12,
-    Fault.SOLD_BY_HAND: 0.12,
-    Fault.BOUGHT_BY_HAND: 0.08,
-    Fault.CANCELLED_BY_HAND: 0.12,
+    Fault.BOUGHT_BY_HAND: 0.1,
 }
 _USUAL_SHARE = 0.2
 """Of days on which a kind happens at all."""
 _KILL_SHARE = 0.3
 _WHOLE_SHARE = 0.1
+_FOCUS_SHARE = 0.35
+_STATES = (*(state.value for state in State), State.PARTIAL.value, State.UNKNOWN.value)
 _EARLY_SHARE = 0.25
+_LATE_SHARE = 0.1
+_LASTS_S = {Fault.PARTIAL: (20, 200, 1000)}
+_USUALLY_LASTS_S = (1, 3, 10, 30)
 _MOST_HIDDEN_US = 120 * SECOND_US
 
 
 class Happening(NamedTuple):
-    """Something at an instant: `number` is drawn for whatever has a choice, `for_us` how long it lasts."""
+    """Something at an instant: `number` is drawn for whatever has a choice, `for_us` how long it lasts.
+
+    With `state` it waits, from that instant on, until an order of the day is in it.
+    """
 
     at_us: int
     fault: Fault
     number: int
     for_us: int = 0
+    state: str = ""
 
 
 class Death(NamedTuple):
@@ -134,8 +143,12 @@ class Plan(NamedTuple):
     """The longest that a request usually takes, there and back."""
     hidden_us: int
     """The longest that an order stays hidden."""
+    starts_us: int
+    """When the program is started first."""
     happenings: tuple[Happening, ...]
     deaths: tuple[Death, ...]
+    focus: str
+    """Calls, prices and candles go wrong three times as often while an order of the day is in this state."""
     from_us: int
     """Before it calls, prices and candles go well: on most days the program comes as far as its first entry."""
     heal_us: int
@@ -176,8 +189,10 @@ def draw(seed: int, calendar: Calendar) -> Plan:
         rates=tuple(rates.items()),
         latency_us=rng.choice((0, 20_000, 200_000, 1_500_000)),
         hidden_us=rng.choice((2, 8, 15, 15, 60, 120)) * SECOND_US,
+        starts_us=_start(rng, times.hours, recipe),
         happenings=tuple(sorted(happenings)),
         deaths=_deaths(rng, recipe),
+        focus=rng.choice(_STATES) if rng.random() < _FOCUS_SHARE else "",
         from_us=times.hours.open_us if rng.random() < _EARLY_SHARE else recipe.entry_us + 10 * SECOND_US,
         heal_us=heal_us,
     )
@@ -236,7 +251,7 @@ def _settings(rng: Random, times: _Times) -> tuple[str, ...]:
         f"exit.start={clock(times.leave_us)[:5]}",
         f"exit.flat_by={clock(times.flat_us)[:5]}",
         f"exit.disaster_stop={rng.choice(('true', 'false'))}",
-        f"limits.lots={rng.choice((1, 1, 2, 4))}",
+        f"limits.lots={rng.choice((1, 2, 2, 4))}",
         f"limits.trades_per_day={rng.choice((1, 1, 1, 2))}",
         f"exit.cadence={rng.choice(('tick', 'tick', 'tick', '1s'))}",
         "broker.name=plain",
@@ -248,20 +263,31 @@ def _settings(rng: Random, times: _Times) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _start(rng: Random, hours: Session, recipe: Recipe) -> int:
+    """A minute before the open; now and then late, up to the first entry."""
+    early_us = hours.open_us - MINUTE_US
+    return early_us if rng.random() > _LATE_SHARE else rng.randrange(early_us, recipe.entry_us)
+
+
 def _moment(rng: Random, recipe: Recipe, heal_us: int) -> int:
     """An instant at which it matters: near the entry, near the fall, or any time between."""
     anchor = rng.choice((recipe.entry_us + 10 * SECOND_US, recipe.turn_us, 0))
     if not anchor:
         return rng.randrange(recipe.entry_us - MINUTE_US, heal_us)
-    return min(anchor + round(rng.expovariate(1 / 8) * SECOND_US), heal_us)
+    return min(anchor + round((rng.expovariate(1 / 8) - 3) * SECOND_US), heal_us)
 
 
 def _happenings(rng: Random, fault: Fault, recipe: Recipe, heal_us: int) -> list[Happening]:
-    often = rng.choice((1, 2, 4)) if fault is Fault.COMMAND else rng.choice((1, 1, 1, 2))
-    return [
-        Happening(_moment(rng, recipe, heal_us), fault, rng.randrange(1 << 30), rng.choice((1, 3, 10, 30)) * SECOND_US)
-        for _ in range(often)
-    ]
+    often = rng.choice((1, 2, 4)) if fault in (Fault.COMMAND, Fault.PARTIAL) else rng.choice((1, 1, 1, 2))
+    lasts_s = _LASTS_S.get(fault, _USUALLY_LASTS_S)
+    found = []
+    for _ in range(often):
+        at_us, state = _moment(rng, recipe, heal_us), ""
+        if rng.random() < _FOCUS_SHARE and fault is not Fault.PARTIAL:
+            at_us, state = recipe.entry_us, rng.choice(_STATES)
+        lasts_us = rng.choice(lasts_s) * SECOND_US
+        found.append(Happening(at_us, fault, rng.randrange(1 << 30), lasts_us, state))
+    return found
 
 
 def _deaths(rng: Random, recipe: Recipe) -> tuple[Death, ...]:

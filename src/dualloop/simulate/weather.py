@@ -23,13 +23,16 @@ _FAILURES = (Unknown, Unknown, Unreachable, LoggedOut, ValueError, Hangs())
 
 
 class Weather:
-    """The draws of one day. `note` hears each fault as it is drawn."""
+    """The draws of one day. `note` hears each fault as it is drawn; `states` are those of the day's orders now."""
 
-    def __init__(self, plan: Plan, faults: Faults, now_us: Callable[[], int], note: Callable[[Fault], None]) -> None:
+    def __init__(
+        self, plan: Plan, faults: Faults, now_us: Callable[[], int], note: Callable[[Fault], None], states: set[str]
+    ) -> None:
         self._plan = plan
         self._rates = dict(plan.rates)
         self._now_us = now_us
         self._note = note
+        self._states = states
         self.lasts_us = 0
         """Until when something that was drawn goes on, at most."""
         self.hidden_us = 0
@@ -49,9 +52,10 @@ class Weather:
 
     def struck(self, rng: Random, kinds: Iterable[Fault]) -> Fault | None:
         """Which of these happens now, if any does; whoever makes it happen notes it."""
+        times = 3 if self._plan.focus in self._states else 1
         for fault in kinds:
             rate = self._rates.get(fault)
-            if rate and rng.random() < rate and self.is_on:
+            if rate and rng.random() < rate * times and self.is_on:
                 return fault
         return None
 

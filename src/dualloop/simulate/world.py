@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 from dualloop.book import facts as f
-from dualloop.book.book import Book, fold
+from dualloop.book.book import Book
 from dualloop.config import load
 from dualloop.journal import AlreadyRunning, Journal, JournalError
 from dualloop.market.quotes import Tick
@@ -22,9 +22,10 @@ from dualloop.ports import Unknown, Unreachable
 from dualloop.sim.account_faults import Hangs
 from dualloop.sim.account_line import Sent
 from dualloop.sim.account_orders import AccountOrder
+from dualloop.sim.bare_loop import BareLoop
 from dualloop.sim.broker import Account
 from dualloop.sim.feed_faults import FeedFaults
-from dualloop.sim.bare_loop import BareLoop
+from dualloop.sim.loop import VirtualLoop
 from dualloop.simulate import market
 from dualloop.simulate.faults import Fault
 from dualloop.simulate.feed_weather import FeedWeather
@@ -36,7 +37,6 @@ from dualloop.simulate.plan import Happening, Plan
 from dualloop.simulate.process import factory
 from dualloop.simulate.weather import Weather
 
-_BEFORE_OPEN_US = 60 * SECOND_US
 _DOWN = (Unknown, Unreachable, Hangs())
 _STEPS_S = (-60.0, -8.0, -2.5, 2.5, 8.0, 60.0)
 _BY_HAND = (Fault.SOLD_BY_HAND, Fault.BOUGHT_BY_HAND, Fault.CANCELLED_BY_HAND, Fault.SQUARE_OFF)
@@ -60,12 +60,14 @@ class World:
         self.config = load(None, {}, list(plan.settings))
         self.hours = plan.hours
         self.contract = market.contract_of(plan.recipe, expiry)
-        self.loop = BareLoop(self.hours.open_us - _BEFORE_OPEN_US, plan.seed)
+        self.loop: VirtualLoop = BareLoop(min(plan.starts_us, self.hours.open_us), plan.seed)
         self.loop.set_task_factory(factory)
         self.data = market.make(plan.recipe, Random(f"{plan.seed} market"), self.hours, contracts, expiry)
         self.account = Account(self.data, self.loop)
         self.feed_faults = FeedFaults()
-        self.weather = Weather(plan, self.account.faults, self.loop.now_us, self.note)
+        self.states: set[str] = set()
+        """The states of the day's orders on record."""
+        self.weather = Weather(plan, self.account.faults, self.loop.now_us, self.note, self.states)
         FeedWeather(self.weather, self.feed_faults, self.note)
         self.known = Known()
         self.laws = Laws(self.account, self.config, self.data, self.loop.now_us, self.known)
@@ -75,6 +77,8 @@ class World:
         self.disk_breaks = False
         """The next write fails."""
         self.life: Life | None = None
+        self.last_book: Book | None = None
+        """The book of the life that began last."""
         self.lives = self.kills = self.events = self.facts = 0
         self.happened: Counter[str] = Counter()
         self.reached: Counter[tuple[str, str]] = Counter()
@@ -82,6 +86,7 @@ class World:
         """What was noticed beside the laws."""
         self._app = AtTheApp(self.account, self.contract, self.data.master.lot if self.data.master else 1)
         self._lasting: Counter[Fault] = Counter()
+        self._waiting: list[Happening] = []
         self.account.line.heard = self._request
         self.account.changed = self._changed
 
@@ -94,9 +99,7 @@ class World:
     def note(self, fault: Fault) -> None:
         """A fault happens: count it, and the states of the day's orders that it met."""
         self.happened[fault.value] += 1
-        book = None if self.life is None or self.life.work is None else self.life.work.book
-        states = {order.state.value for order in book.orders.values()} if book is not None else set()
-        for state in states or {"no order"}:
+        for state in self.states or {"no order"}:
             self.reached[fault.value, state] += 1
 
     def blame(self, law: str, what: str) -> None:
@@ -115,6 +118,24 @@ class World:
         self.facts += 1
         self.known.hidden_sell_us = self.weather.hidden_us
         self.laws.fact(fact)
+        self._see_states()
+
+    def _see_states(self) -> None:
+        """Which states orders are in now, and what was waiting for one of them: it comes in a moment of its own."""
+        if self.last_book is None:
+            return
+        now = {order.state.value for order in self.last_book.orders.values()}
+        if now == self.states:
+            return
+        self.states.clear()
+        self.states.update(now)
+        for each in [each for each in self._waiting if each.state in now]:
+            self._waiting.remove(each)
+            self.loop.call_soon(self._happen_once, each)
+
+    def _happen_once(self, each: Happening) -> None:
+        if self.loop.now_us() < self.plan.heal_us:
+            self._happen(each)
 
     def told(self, tick: Tick) -> None:
         """A price has reached the program."""
@@ -123,7 +144,7 @@ class World:
 
     def begins(self, work: Work) -> None:
         """A life has read its journal: what was written while the one before died is heard now."""
-        self.known.journal_dead = False
+        self.last_book = work.book
         facts = list(work.journal.facts())
         for fact in facts[self.facts :]:
             self.hear(fact)
@@ -137,13 +158,6 @@ class World:
     def _changed(self, order: AccountOrder) -> None:
         self.events += 1
         self.known.hidden_sell_us = self.weather.hidden_us
-        if not order.tag:
-            orders = self.account.every_order()
-            self.known.human = {}
-            for each in orders:
-                if not each.tag and each.contract is not None and each.side is not None:
-                    units = each.filled if each.side.value == "BUY" else -each.filled
-                    self.known.human[each.contract] = self.known.human.get(each.contract, 0) + units
         self.laws.order(order)
 
     # -- what happens ------------------------------------------------------------------------
@@ -154,6 +168,8 @@ class World:
             await self._sleep_until(each.at_us)
             if each.number < 0:
                 self._heal()
+            elif each.state and each.state not in self.states:
+                self._waiting.append(each)
             else:
                 self._happen(each)
 
@@ -194,7 +210,7 @@ class World:
                 if not self._start_another():
                     return
             case Fault.PARTIAL:
-                self.account.rules.depth = self._app.lot * (each.number % 3)
+                self.account.rules.depth = self._app.lot * (0, 1, 1, 1, 2)[each.number % 5]
             case Fault.PRICE_UNTOLD:
                 faults.price_hidden_us = each.for_us
             case Fault.DISCONNECTED:
@@ -248,7 +264,6 @@ class World:
         position = next(iter(book.open_positions()), None)
         order_id = "none" if position is None else (position.entry.order_id or position.key)
         self.user.ask(life.session.operator, order_id, 0 if position is None else position.last_price, number)
-        self.known.edits = True
         return True
 
     def _start_another(self) -> bool:
@@ -278,4 +293,4 @@ class World:
         for edit in self.user.acknowledged:
             if edit not in facts:
                 self.blame("I14 an acknowledged edit is lost", f"{edit.edit} {edit.value} of {edit.position}")
-        self.laws.ends(fold(facts, self.charges) if facts else Book(self.charges), facts)
+        self.laws.ends(self.last_book or Book(self.charges), facts)
