@@ -19,8 +19,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from crash_plan import How, Point, Scene
 from crash_scenes import SCENES
-from crash_stage import How, Point, Scene, Stage
+from crash_stage import Stage
 from dualloop.book import facts as f
 from dualloop.book import tags
 from dualloop.book.book import fold

@@ -9,7 +9,8 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from crash_stage import Scene, Stage
+from crash_plan import Scene
+from crash_stage import AWAY_US, Stage
 from dualloop.engine import commands
 from dualloop.market.reasons import Edit, Reject
 from dualloop.market.units import SECOND_US
@@ -19,16 +20,15 @@ from dualloop.sim.account_faults import Read, Trip
 from dualloop.simulate.market import Story
 
 Tell = Callable[[Stage], Coroutine[Any, Any, None]]
-_AWAY_US = 60_000
 
 
 def _slow(trip: Trip) -> Trip:
-    return trip._replace(after_us=_AWAY_US, late_us=_AWAY_US)
+    return trip._replace(after_us=AWAY_US, late_us=AWAY_US)
 
 
 _LOST_AFTER, _TWICE, _IGNORED = _slow(fates.LOST_AFTER), _slow(fates.TWICE), _slow(fates.IGNORED)
-_FILLS_FIRST, _HANGS_AFTER = _slow(fates.FILLS_FIRST), fates.HANGS_AFTER._replace(after_us=_AWAY_US)
-_LOST_BEFORE = fates.LOST_BEFORE._replace(late_us=_AWAY_US)
+_FILLS_FIRST, _HANGS_AFTER = _slow(fates.FILLS_FIRST), fates.HANGS_AFTER._replace(after_us=AWAY_US)
+_LOST_BEFORE = fates.LOST_BEFORE._replace(late_us=AWAY_US)
 _BAND = _slow(fates.refuse(Reject.PRICE_BAND))
 _HIDDEN = _LOST_AFTER._replace(hidden_us=8 * SECOND_US)
 

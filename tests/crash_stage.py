@@ -1,46 +1,39 @@
-"""A short simulated day for crash points: its steps and writes are counted where an order is under way.
+"""The world of a crash scene: its steps and writes are counted where an order is under way.
 
-A scene is told beside the program, as a coroutine, in the words of `Stage`. Deaths are exact: before a step of a life,
-or before or after one of its writes; a write may also fail. The same scene with the same ends is the same day.
+A scene is told beside the program, as a coroutine, in the words of `Stage`. The same scene with the same ends is the
+same day.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import date
-from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import cast
 
+from crash_plan import Point, Scene, candles_of, plan_of, prices_of
 from dualloop.book import facts as f
 from dualloop.engine import commands
-from dualloop.market.instruments import Right
+from dualloop.history.rows import Prices
+from dualloop.market.instruments import Contract
+from dualloop.market.quotes import Candle
 from dualloop.market.reasons import Side
-from dualloop.market.units import MINUTE_US, SECOND_US, clock
+from dualloop.market.units import SECOND_US
 from dualloop.modes.runs import Work
 from dualloop.ports import Refused
 from dualloop.sim.account_faults import Faults, Read, Trip
 from dualloop.sim.account_line import Call, Sent
 from dualloop.sim.account_orders import AccountOrder
-from dualloop.simulate.market import Recipe, Story
-from dualloop.simulate.plan import Death, Plan, draw
 from dualloop.simulate.process import Process
-from dualloop.simulate.world import World, tables
+from dualloop.simulate.world import World
 from dualloop.strategy.exit import EditRefused
 
-_DAY = date(2025, 12, 23)
-_ENTRY, _LEAVE, _FLAT, _CLOSE = 10, 12, 14, 15
-"""Minutes after the open: the entry's candle ends, and the day's exit, its end and the close."""
-_EARLY_US = 15 * SECOND_US
-"""The program is started so long before that candle ends."""
 _QUIET_US = 30 * SECOND_US
 _LAST_US = 20 * SECOND_US
-_AWAY_US = 60_000
+AWAY_US = 60_000
 """How long every request and every answer is under way."""
 _TAIL_US = 2 * SECOND_US
 _RECOVERY_US = 12 * SECOND_US
-_DOWN_US = 2 * SECOND_US
 _ASKED_S = 15.0
 _WRITES = (Call.PLACE, Call.MODIFY, Call.CANCEL)
 _OF_ORDERS = (
@@ -64,95 +57,6 @@ _OF_ORDERS = (
 )
 
 
-class How(Enum):
-    """What happens at a point."""
-
-    STEP = "s"
-    """The process dies before the step."""
-    BEFORE = "b"
-    """It dies before the write."""
-    AFTER = "a"
-    FAILS = "f"
-    """The write fails."""
-    FAILS_DONE = "d"
-    """The write is done, and the program is told that it failed."""
-
-
-class Point(NamedTuple):
-    """Where a life ends, or its disk: the number of a step or a write, counted from its start."""
-
-    how: How
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.how.value}{self.number}"
-
-    @classmethod
-    def of(cls, text: str) -> "Point":
-        """The point that is written so."""
-        return cls(How(text[0]), int(text[1:]))
-
-    @property
-    def kills(self) -> bool:
-        return self.how in (How.STEP, How.BEFORE, How.AFTER)
-
-    def death(self) -> Death:
-        if self.how is How.STEP:
-            return Death(0, steps=self.number, down_us=_DOWN_US)
-        return Death(0, writes=self.number, after=self.how is How.AFTER, down_us=_DOWN_US)
-
-
-class Scene(NamedTuple):
-    """`tell` is its story. Seconds are counted from the end of the entry's candle; the entry comes at 10."""
-
-    name: str
-    tell: "Callable[[Stage], Coroutine[Any, Any, None]]"
-    story: Story = Story.CRASH
-    lots: int = 1
-    stop: bool = False
-    """A disaster stop rests at the exchange."""
-    more: tuple[str, ...] = ()
-    """Settings."""
-    turn_s: int = 25
-    """When the price sets out to fall."""
-    heal_s: int = 80
-    """From then on nothing goes wrong."""
-
-
-def plan_of(scene: Scene, ends: Sequence[Point]) -> Plan:
-    """The plan of a scene with these ends. Its seed says how a disk fails, as in every simulated day."""
-    seed = 2 if any(each.how is How.FAILS_DONE for each in ends) else 1
-    hours = tables().calendar.session(_DAY)
-    open_us = hours.open_us
-    entry_us = open_us + _ENTRY * MINUTE_US
-
-    def time(minutes: int) -> str:
-        return clock(open_us + minutes * MINUTE_US)[:5]
-
-    quiet = draw(seed, tables().calendar).without(frozenset())
-    return quiet._replace(
-        hours=hours._replace(close_us=open_us + _CLOSE * MINUTE_US),
-        recipe=Recipe(
-            _DAY, Right.CE, entry_us, entry_us + scene.turn_s * SECOND_US, scene.story, 15_000, SECOND_US, False, False
-        ),
-        settings=(
-            f"strategy.entry_start={time(_ENTRY)}",
-            f"strategy.entry_end={time(_ENTRY)}",
-            f"exit.start={time(_LEAVE)}",
-            f"exit.flat_by={time(_FLAT)}",
-            f"exit.disaster_stop={str(scene.stop).lower()}",
-            f"limits.lots={scene.lots}",
-            "broker.name=plain",
-            *scene.more,
-        ),
-        latency_us=0,
-        starts_us=entry_us - _EARLY_US,
-        deaths=tuple(each.death() for each in ends if each.kills),
-        from_us=open_us,
-        heal_us=entry_us + scene.heal_s * SECOND_US,
-    )
-
-
 class Stage(World):
     """The world of a scene. `windows`: by life, the steps during which an order was under way; `writes`: how many."""
 
@@ -172,6 +76,7 @@ class Stage(World):
         self._open: tuple[int, int, Process] | None = None
         self._until_us = self._noted_us = 0
         self._news: list[asyncio.Future[None]] = []
+        self._set_market()
         heard, changed = self.account.line.heard, self.account.changed
         self.account.line.heard = lambda sent: self._both(self._sent, heard, sent)
         self.account.changed = lambda order: self._both(self._order, changed, order)
@@ -319,6 +224,14 @@ class Stage(World):
             self.windows.setdefault(life, []).append(range(first, process.steps + 1))
             self._open = None
 
+    def _set_market(self) -> None:
+        """The scene's own prices instead of those that a seed draws, before anybody has seen any."""
+        hours, bars = self.hours, cast(dict[int, dict[Contract, Candle]], self.data.bars)
+        lasts = cast(dict[Contract, Prices], self.data.ltp)
+        lasts[self.contract] = prices_of(self.scene, self.plan.recipe.entry_us, hours.close_us)
+        for start_us, candle in candles_of(hours.open_us, hours.candle_us).items():
+            bars[start_us][self.contract] = candle
+
     # -- the world's way ---------------------------------------------------------------------
 
     async def _heal_slowly(self) -> None:
@@ -344,6 +257,6 @@ class Stage(World):
     def _slow(self) -> None:
         """The line works, and takes its time."""
         for script in (self.faults.place, self.faults.modify, self.faults.cancel):
-            script.always(Trip(after_us=_AWAY_US, late_us=_AWAY_US))
+            script.always(Trip(after_us=AWAY_US, late_us=AWAY_US))
         for reads in (self.faults.orders, self.faults.positions, self.faults.funds, self.faults.quote):
-            reads.always(Read(late_us=_AWAY_US))
+            reads.always(Read(late_us=AWAY_US))

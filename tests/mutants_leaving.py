@@ -51,6 +51,16 @@ LEAVING: tuple[Mutant, ...] = (
         _NEVER_MORE,
     ),
     planted(
+        "float-quantity",
+        "What an exit sells is worked out in floats: the journal cannot be read again, and no restart succeeds.",
+        "crash: the journal cannot be read",
+        Cut(
+            _LEAVING,
+            "self._intent(position, card, seen_us, min(free, most), limit)",
+            "self._intent(position, card, seen_us, 1.0 * min(free, most), limit)",
+        ),
+    ),
+    planted(
         "exit-sent-again-before-it-fills",
         "What live exits are about to sell is not counted: a second exit follows the first while that one fills.",
         "I1, I2, I3: more is on sale than is held",

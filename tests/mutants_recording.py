@@ -114,16 +114,6 @@ RECORDING: tuple[Mutant, ...] = (
         Cut("engine/entry_loop.py", "entries_on(desk.day) >= desk.params", "entries_on(desk.day) > desk.params"),
     ),
     planted(
-        "float-quantity",
-        "A quantity is a float: what is written to the journal cannot be read again, and no restart succeeds.",
-        "crash: the next life cannot read the journal; I15: the quantity is no whole number",
-        Cut(
-            "engine/limits.py",
-            "params.lots * master[signal.contract].lot",
-            "params.lots * master[signal.contract].lot * 1.0",
-        ),
-    ),
-    planted(
         "lot-is-a-constant",
         "The lot of last year stands in the code: the exchange refuses every order, or half a position is bought.",
         "I15: an entry is not lots x lot",

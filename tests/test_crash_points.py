@@ -11,16 +11,27 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 import crash_points
+from crash_plan import How, Point, Scene
 from crash_points import Run, failures_of, main, play, points_of, run_all, scene_of, spread
 from crash_scenes import SCENES
-from crash_stage import How, Point, Scene
 from dualloop.book import facts as f
 
 _A_COMMIT = 3
 """Writes: it begins, inserts and commits."""
 _STEPPED = ("fills", "entry-lost-after", "stop-converted", "exit-cancelled-by-hand", "exit-band-twice")
-_TWICE = ("entry-hidden", "exit-lost-after", "stop-change-ignored")
-_NO_DISK = ("fills", "entry-lost-after", "stop-converted", "part-sold-by-hand")
+_TWICE = ("entry-hidden", "exit-lost-after", "stop-change-ignored", "sold-by-hand-while-leaving")
+_NO_DISK = (
+    "fills",
+    "stop-converted",
+    "part-sold-by-hand",  # the last exit sold what somebody else had sold a moment before
+    "squared-off",
+    "sold-by-hand-while-leaving",  # the next life went down the ladder before it had looked what is left
+    "stop-fires-unseen",  # the next life put a stop under what the last exit of the one before had sold
+    "stop-hidden",
+    "poor-books",
+    "entry-twice",  # the last exits of two positions had one tag
+    "logged-out",
+)
 
 
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
@@ -132,7 +143,8 @@ def test_a_violation_is_counted_and_told_with_the_way_to_replay_it(
 
     def worse(scene: Scene, ends: Sequence[Point] = ()) -> Run:
         run = whole(scene, ends)
-        return run._replace(wrong=("I1 short: told so by a test",)) if ends == (Point(How.AFTER, 12),) else run
+        worst = [Point(How.AFTER, 12)]
+        return run._replace(wrong=("I1 short: told so by a test",)) if list(ends) == worst else run
 
     monkeypatch.setattr(crash_points, "play", worse)
     assert main(["--scenes", "entry-refused"]) == 1

@@ -37,7 +37,7 @@ class Book:
         self.halted: str | None = None
         """Why there are no new entries; None while there may be."""
         self.risk = Risk.RUNNING
-        self._under: str | None = None
+        self.halted_beneath: str | None = None
         """The halt that stands beneath MONITOR_ONLY."""
         self.clean = True
         """Whether the start before this one ended in good order; True for the first."""
@@ -410,15 +410,15 @@ class Book:
 
     def _halted(self, fact: f.Halted) -> None:
         if fact.state is Risk.MONITOR_ONLY and self.risk is Risk.HALTED:
-            self._under = self.halted
+            self.halted_beneath = self.halted
         if _SEVERITY[fact.state] >= _SEVERITY[self.risk]:
             self.risk, self.halted = fact.state, fact.why
         elif self.risk is Risk.MONITOR_ONLY:
-            self._under = fact.why
+            self.halted_beneath = fact.why
 
     def _resumed(self, fact: f.Resumed) -> None:
         """A person resumes everything; the end of MONITOR_ONLY only that, and a halt beneath it stands."""
-        under, self._under = self._under, None
+        under, self.halted_beneath = self.halted_beneath, None
         stands = fact.by == f.LIFTED and under is not None
         self.risk, self.halted = (Risk.HALTED, under) if stands else (Risk.RUNNING, None)
 

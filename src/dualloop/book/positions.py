@@ -162,7 +162,12 @@ class Position:
     @property
     def sold(self) -> int:
         """Units sold, by us or by somebody else."""
-        return sum(order.filled for order in self.exits) + sum(each.qty for each in self.outside.values())
+        return sum(order.filled for order in self.exits) + self.sold_outside
+
+    @property
+    def sold_outside(self) -> int:
+        """Units sold by somebody else."""
+        return sum(each.qty for each in self.outside.values())
 
     @property
     def covered(self) -> int:

@@ -7,6 +7,7 @@ agree. Only accounts at a broker need one; the pretenders have nobody else at th
 import asyncio
 
 from dualloop.book import facts as f
+from dualloop.book.orders import State
 from dualloop.book.positions import Order, Position
 from dualloop.engine.comparing import AGAIN_US
 from dualloop.engine.desk import Desk
@@ -68,7 +69,13 @@ class Keeper:
         book = self._desk.book
         if book.oversold() or any(position.is_leaving for position in book.open_positions()):
             return _LEAVING_US
-        return _ORDERS_US if book.open_positions() or book.live_orders() else _FLAT_US
+        return _ORDERS_US if book.open_positions() or book.live_orders() or self._may_surface() else _FLAT_US
+
+    def _may_surface(self) -> bool:
+        """Whether an order was given up so lately that it may yet show, and fill: brokers have hidden some for 2 min."""
+        since_us = self._ledger.now() - _SURFACES_US
+        given_up = (o for o in self._desk.book.of_day(self._desk.day) if o.state is State.ABSENT)
+        return any(order.intended_us >= since_us for order in given_up)
 
     async def _read(self) -> None:
         """Orders every 5 s and positions every 10 s while something is held or under way, else each minute."""

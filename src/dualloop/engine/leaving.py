@@ -60,6 +60,7 @@ class Leaving:
         self._band_refusals: dict[str, int] = {}
         self._slice: dict[str, int] = {}
         self._learnt: set[str] = set()
+        self._resorts = 0
         """Tags of refused exits whose reason has been dealt with."""
         self._verified: set[str] = set()
         """Positions of an earlier start that the account was seen to have."""
@@ -192,8 +193,9 @@ class Leaving:
         never_left = self._ledger.not_durable  # whose intent is what killed the journal: it was never sent
         if any(order.tag not in never_left for order in position.live_exits) or self._lost_too_often(position):
             return None
-        number = len(self._ledger.book.orders) + 1
         ledger = self._ledger
+        self._resorts += 1  # none of them is on record: several positions would share a tag
+        number = len(ledger.book.orders) + self._resorts
         tag = tags.make(ledger.mode, ledger.day, ledger.book.epoch, number, f.Leg.EXIT, tags.LAST_RESORT)
         at_once = self._wire.broker.at_once
         limit = None if at_once else self._limit(position, self.touch(position.contract) or Touch(position.last_price))

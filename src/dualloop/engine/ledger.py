@@ -90,10 +90,11 @@ class Ledger:
 
     def halt(self, why: str, state: Risk = Risk.HALTED) -> None:
         """No new entries from now on, or worse; exits go on (R19). What is as severe already stays as it is."""
-        before = self.book.risk
-        worse = list(Risk).index(before) < list(Risk).index(state)
+        book = self.book
+        worse = list(Risk).index(book.risk) < list(Risk).index(state)
         # MONITOR_ONLY goes by itself, and what halted meanwhile must still stand then.
-        if worse or (before is Risk.MONITOR_ONLY and state is Risk.HALTED):
+        beneath = book.risk is Risk.MONITOR_ONLY and state is Risk.HALTED and book.halted_beneath is None
+        if worse or beneath:
             self.record(f.Halted(self.now(), why, state))
 
     def resume(self, by: str) -> None:

@@ -307,9 +307,12 @@ class Wire:
         found = await self.positions()
         if found is None:
             return False
-        net = sum(each.net for each in found if each.contract == order.contract)
-        beyond = net - self._ledger.book.held_of(order.contract)
-        return beyond in (self.others.get(order.contract, 0), self._inbox.foreign_net(order.contract))
+        book, contract = self._ledger.book, order.contract
+        net = sum(each.net for each in found if each.contract == contract)
+        beyond = net - book.held_of(contract)
+        booked = sum(position.sold_outside for position in book.positions.values() if position.contract == contract)
+        # What others sold of ours is in what we hold already, as far as it is booked.
+        return beyond in (self.others.get(contract, 0), self._inbox.foreign_net(contract) + booked)
 
     async def positions(self) -> "list[Holding] | None":
         """What the account holds; None when it could not be read, which never means that it holds nothing."""

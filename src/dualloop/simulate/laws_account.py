@@ -42,16 +42,18 @@ class AtTheAccount:
         if not order.tag:
             return
         contract, own, ground = order.contract, self._truth.own[order.contract], self._ground
+        if order.tag not in self._record.orders and order.order_id not in self._record.by_id:
+            if order.tag[12:13] == str(tags.LAST_RESORT):  # whether it might be sent was asked when it was
+                self._unexplained.add(order.order_id)
+                if order.hidden_until_us:  # no life can know of it before it shows
+                    self._truth.doubled.add(contract)
+            elif order.order_id not in self._unexplained:
+                ground.say("I5 intent", order.tag, f"{order.tag} stands at the account without an intent")
         if own < 0 and not self._late(contract):
             ground.say("I1 short", contract, f"our orders sold {-own} more than they bought, last {order.tag}")
         net = ground.account.net(contract)
         if net < 0 <= own and not self._truth.hand_sold[contract]:
             ground.say("I1 short", contract, f"the account is short by {-net}, and nobody else has sold")
-        if order.tag not in self._record.orders and order.order_id not in self._record.by_id:
-            if ground.known.journal_dead and order.tag[12:13] == str(tags.LAST_RESORT):
-                self._unexplained.add(order.order_id)
-            elif order.order_id not in self._unexplained:
-                ground.say("I5 intent", order.tag, f"{order.tag} stands at the account without an intent")
         self.look()
 
     def fact(self, fact: f.AnyFact) -> None:

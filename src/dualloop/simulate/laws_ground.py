@@ -33,6 +33,8 @@ class Known:
     """When the machine last woke up."""
     hidden_sell_us: int = 0
     """The longest time so far for which a request of ours was under way or its order shown by nothing."""
+    unreadable: bool = False
+    """While faults are on, the account's books cannot always be read, or not believed."""
     journal_dead: bool = False
     """A write of this life's journal has failed. The next life has a journal again."""
     clock_stepped: bool = False

@@ -36,7 +36,7 @@ class Intents:
         self._last_us = 0
         self._arrived: set[str] = set()
         """Tags of which a request has come through."""
-        self._last_resorts: dict[object, str] = {}
+        self._last_resorts: dict[object, set[str]] = {}
         """The tag that a contract was sold under while the journal was dead, in this life."""
         self._entries = 0
         self._entry_times: deque[int] = deque()
@@ -127,6 +127,9 @@ class Intents:
         if whole is None:
             ground.say("I15 position", fact.tag, f"{fact.tag} is of a position that was never filled")
             return
+        if fact.product is not whole.entry.intent.product:
+            held_as = whole.entry.intent.product
+            ground.say("R27 product", fact.tag, f"{fact.tag} is of {fact.product}, what is held is {held_as}")
         selling = sum(told.left for told in whole.legs if told.intent.side is Side.SELL)
         if fact.leg is f.Leg.COVER:
             covering = sum(told.left for told in whole.legs if told.intent.side is Side.BUY)
@@ -205,6 +208,10 @@ class Intents:
         late = ground.known.hidden_sell_us > PATIENCE_US or order.contract in self._truth.doubled
         if order.qty > own and not late:
             ground.say("I15 sells too much", order.tag, f"SELL {order.qty} leaves under {order.tag}, we hold {own}")
+        held, hand_us = self._truth.held(order.contract), self._truth.hand_us.get(order.contract)
+        if hand_us and order.qty > held and ground.overdue(hand_us, PATIENCE_US, start_us=PATIENCE_US):
+            what = f"SELL {order.qty} leaves under {order.tag}, others have left {held}"
+            ground.say("I15 sells what others sold", order.tag, what)
 
     def _entry_rate(self, order: OrderRequest) -> None:
         ground, now_us = self._ground, self._ground.now_us()
@@ -222,8 +229,13 @@ class Intents:
         last = tags.is_ours(tag) and tag[12] == str(tags.LAST_RESORT) and order.side is Side.SELL
         if not (last and ground.known.journal_dead):
             ground.say("I6 intent", tag, f"{order.side} {order.qty} leaves under {tag} without a durable intent")
-        elif self._last_resorts.setdefault(order.contract, tag) != tag:
-            ground.say("I6 last resort", tag, f"a second sale of {order.symbol} leaves while the journal is dead")
+            return
+        sold = self._last_resorts.setdefault(order.contract, set())
+        sold.add(tag)
+        rounds = [whole for whole in self._record.open_rounds() if whole.contract == order.contract]
+        if len(sold) > len(rounds):
+            what = f"sale {len(sold)} of {order.symbol} leaves while the journal is dead, for {len(rounds)} positions"
+            ground.say("I6 last resort", tag, what)
 
     def _change(self, sent: Sent) -> None:
         """I6 of modifications and cancels: of our own orders, as intended last."""

@@ -247,6 +247,8 @@ class Stops:
             return True
         if ground.known.journal_dead or ground.known.halted_us is not None or whole.entry.alive:
             return True
+        if whole.filled_us < alive_us and ground.known.unreadable and ground.calm_us is None:
+            return True  # what an earlier start bought is not sold before the account was seen (§5.10)
         if record.unresolved(whole.key) or any(leg.asking for leg in (whole.entry, *whole.legs)):
             return True
         sells = self._truth.selling().get(whole.contract, [])

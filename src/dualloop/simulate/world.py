@@ -39,6 +39,7 @@ from dualloop.simulate.weather import Weather
 
 _DOWN = (Unknown, Unreachable, Hangs())
 _STEPS_S = (-60.0, -8.0, -2.5, 2.5, 8.0, 60.0)
+_UNREADABLE = (Fault.READ_FAILS, Fault.LATE_READ, Fault.EMPTY_BOOK, Fault.STALE_BOOK)
 _BY_HAND = (Fault.SOLD_BY_HAND, Fault.BOUGHT_BY_HAND, Fault.CANCELLED_BY_HAND, Fault.SQUARE_OFF)
 
 
@@ -69,7 +70,7 @@ class World:
         """The states of the day's orders on record."""
         self.weather = Weather(plan, self.account.faults, self.loop.now_us, self.note, self.states)
         FeedWeather(self.weather, self.feed_faults, self.note)
-        self.known = Known()
+        self.known = Known(unreadable=any(fault in _UNREADABLE for fault, _ in plan.rates))
         self.laws = Laws(self.account, self.config, self.data, self.loop.now_us, self.known)
         self.user = AtOurCommands()
         self.clock_error_us = 0
