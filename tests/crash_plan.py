@@ -1,4 +1,4 @@
-"""A crash scene as a plan: a quarter of an hour, hand-made prices, and the exact ends of its lives.
+"""A crash scene as a plan: twenty minutes, hand-made prices, and the exact ends of its lives.
 
 An end is a step of a life before which it dies, or a write before or after which it does; a write may also fail.
 """
@@ -18,7 +18,7 @@ from dualloop.simulate.plan import Death, Plan, draw
 from dualloop.simulate.world import tables
 
 _DAY = date(2025, 12, 23)
-_ENTRY, _LEAVE, _FLAT, _CLOSE = 10, 12, 14, 15
+_ENTRY, _LEAVE, _FLAT, _CLOSE = 10, 12, 14, 20
 """Minutes after the open: the entry's candle ends, and the day's exit, its end and the close."""
 _EARLY_US = 15 * SECOND_US
 """The program is started so long before that candle ends."""
@@ -141,7 +141,7 @@ def prices_of(scene: Scene, entry_us: int, close_us: int) -> Prices:
 
 def candles_of(open_us: int, candle_us: int) -> dict[int, Candle]:
     """The contract's own, of which the second one is entered on: above VWAP, and the open interest falls."""
-    rows = ((14_900, 3_500_000), (_PRICE, 3_425_000), (_PRICE, 3_430_000))
+    rows = ((14_900, 3_500_000), (_PRICE, 3_425_000), (_PRICE, 3_430_000), (_PRICE, 3_435_000))
     starts = range(open_us, open_us + len(rows) * candle_us, candle_us)
     return {
         at: Candle(at, close, close, 14_800, close, 7_500, oi) for at, (close, oi) in zip(starts, rows, strict=True)

@@ -120,13 +120,13 @@ def _wrong(stage: Stage, outcome: Outcome, facts: Sequence[f.AnyFact], ends: Seq
 
 
 def points_of(run: Run, life: int) -> list[Point]:
-    """Every point of a life at which something of an order is under way, in their order."""
+    """Every point of a life at which something of an order is under way, in their order; of a later life all writes."""
     first = run.first_write if life == 1 else 1
+    if not first:
+        return []
     steps = [Point(How.STEP, step) for window in run.windows.get(life, ()) for step in window]
-    writes = [
-        Point(how, write) for write in range(max(first, 1), run.writes[life] + 1) for how in (How.BEFORE, How.AFTER)
-    ]
-    return [*steps, *writes] if run.first_write else []
+    kills = (How.BEFORE, How.AFTER)
+    return steps + [Point(how, write) for write in range(first, run.writes[life] + 1) for how in kills]
 
 
 def spread(points: Sequence[Point], most: int, turn: int) -> list[Point]:

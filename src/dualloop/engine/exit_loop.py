@@ -14,7 +14,7 @@ from dualloop.book import facts as f
 from dualloop.book.positions import Order, Position
 from dualloop.engine.cards import exit_card
 from dualloop.engine.desk import Desk
-from dualloop.engine.wire import is_stray
+from dualloop.engine.wire import LONGEST_PAUSE_US, is_stray
 from dualloop.market.calendar import Session
 from dualloop.market.quotes import Tick
 from dualloop.market.reasons import ExitReason
@@ -24,7 +24,6 @@ from dualloop.strategy import belief as beliefs
 from dualloop.strategy import exit as stops
 
 _QUOTE_TIMEOUT_S = 1.0
-_LONGEST_PAUSE_US = 30 * SECOND_US
 _BLIND_US, _PAGE_BLIND_US = 10 * SECOND_US, 30 * SECOND_US
 
 
@@ -307,7 +306,7 @@ class Watcher:
 def _pause_us(position: Position) -> int:
     """Until a failing exit is tried again, doubling: nothing stops an exit, but nothing floods the broker either."""
     in_vain = takewhile(lambda order: not order.filled, reversed(position.exits))
-    return min(SECOND_US << min(sum(1 for _ in in_vain) // 3, 8), _LONGEST_PAUSE_US)
+    return min(SECOND_US << min(sum(1 for _ in in_vain) // 3, 8), LONGEST_PAUSE_US)
 
 
 def _fired(order: Order) -> bool:

@@ -9,6 +9,7 @@ from dualloop.book.orders import State
 from dualloop.book.positions import Order, Position
 from dualloop.engine.comparing import AGAIN_US
 from dualloop.engine.desk import Desk
+from dualloop.engine.wire import LONGEST_PAUSE_US
 from dualloop.market.reasons import ExitReason, Side
 from dualloop.market.units import SECOND_US
 from dualloop.ports import Change
@@ -47,7 +48,7 @@ class Guard:
                     await self._wire.look_up(order)
                 elif ledger.now() - max(order.changed_us, order.intended_us, order.cancel_us) >= ladder.STEP_US:
                     await self._reprice(position, order)
-            if live or not self._may_try(f"cover {position.key}", AGAIN_US << min(len(position.covers), 4)):
+            if live or not self._may_try(f"cover {position.key}", _pause_us(position)):
                 return
             holdings = await self._wire.positions()
             if holdings is None:
@@ -172,3 +173,8 @@ class Guard:
             return False
         self._tried_us[what] = self._ledger.now()
         return True
+
+
+def _pause_us(position: Position) -> int:
+    """Until a cover is tried again, growing, and short enough for what has healed to be flat within 30 s."""
+    return min(AGAIN_US << min(len(position.covers), 4), LONGEST_PAUSE_US)

@@ -17,6 +17,7 @@ from dualloop.market.units import SECOND_US
 from dualloop.ports import Change
 
 _ORDERS_US, _POSITIONS_US, _FLAT_US, _LEAVING_US = (s * SECOND_US for s in (5, 10, 60, 2))
+_SURFACES_US = 180 * SECOND_US
 _NETWORK_US = 10 * SECOND_US
 _ENTRY_US = 15 * SECOND_US
 """An entry still alive after that is nobody's any more: whoever sent it has given it up, or has died."""
@@ -72,7 +73,7 @@ class Keeper:
         return _ORDERS_US if book.open_positions() or book.live_orders() or self._may_surface() else _FLAT_US
 
     def _may_surface(self) -> bool:
-        """Whether an order was given up so lately that it may yet show, and fill: brokers have hidden some for 2 min."""
+        """Whether an order was given up so lately that it may yet show, and fill: some were hidden for 2 min."""
         since_us = self._ledger.now() - _SURFACES_US
         given_up = (o for o in self._desk.book.of_day(self._desk.day) if o.state is State.ABSENT)
         return any(order.intended_us >= since_us for order in given_up)

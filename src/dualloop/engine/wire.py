@@ -30,6 +30,8 @@ from dualloop.ports import (
 
 SEND_TIMEOUT_S = 5.0
 """A broker that has not answered by then has not answered: the outcome is unknown."""
+LONGEST_PAUSE_US = 20 * SECOND_US
+"""Between two tries of what is refused for long: once the broker is well, what must go is gone within 30 s (L1)."""
 _GOOD_READS = 4
 _ABSENT_AFTER_US = 20 * SECOND_US
 _LOOKUP_S = (0.5, 1.0, 2.0, 3.0, 5.0)

@@ -35,6 +35,7 @@ class AtTheAccount:
         self._short_us: dict[Contract, int] = {}
         """Since when the record knows that more was sold than there was."""
         self._compared_us = 0
+        self._unsure_us = 0
         self._unexplained: set[str] = set()
 
     def order(self, order: AccountOrder) -> None:
@@ -143,7 +144,9 @@ class AtTheAccount:
         ground, truth, record = self._ground, self._truth, self._record
         busy = record.open_rounds() or any(truth.held(contract) for contract in truth.contracts())
         wait_us = _READ_HOLDING_US if busy else _READ_FLAT_US
-        changed_us = max(truth.changed_us, ground.calm_us or 0)
+        if any(not told.resolved for told in record.orders.values()):
+            self._unsure_us = ground.now_us()  # what others did cannot be told from what that one may have done
+        changed_us = max(truth.changed_us, ground.calm_us or 0, self._unsure_us)
         if self._compared_us < changed_us and ground.overdue(changed_us, wait_us, start_us=10 * SECOND_US):
             self._compared_us = changed_us
             self._compare()

@@ -209,7 +209,8 @@ class Intents:
         if order.qty > own and not late:
             ground.say("I15 sells too much", order.tag, f"SELL {order.qty} leaves under {order.tag}, we hold {own}")
         held, hand_us = self._truth.held(order.contract), self._truth.hand_us.get(order.contract)
-        if hand_us and order.qty > held and ground.overdue(hand_us, PATIENCE_US, start_us=PATIENCE_US):
+        bought = self._truth.hand_bought[order.contract]
+        if hand_us and not bought and order.qty > held and ground.overdue(hand_us, PATIENCE_US, start_us=PATIENCE_US):
             what = f"SELL {order.qty} leaves under {order.tag}, others have left {held}"
             ground.say("I15 sells what others sold", order.tag, what)
 
@@ -233,7 +234,7 @@ class Intents:
         sold = self._last_resorts.setdefault(order.contract, set())
         sold.add(tag)
         rounds = [whole for whole in self._record.open_rounds() if whole.contract == order.contract]
-        if len(sold) > len(rounds):
+        if len(sold) > max(1, len(rounds)):  # a fill that could not be written is held too
             what = f"sale {len(sold)} of {order.symbol} leaves while the journal is dead, for {len(rounds)} positions"
             ground.say("I6 last resort", tag, what)
 

@@ -117,6 +117,8 @@ class Stops:
         whole = self._record.rounds.get(position)
         if whole is None or not isinstance(card, f.ExitCard):
             return
+        if card.reasons == (ExitReason.DISASTER_STOP,):
+            return  # fired at the exchange: it says how the position stood when that stop was armed
         for stop in card.stops:
             if stop.name is ExitReason.TRAILING_STOP and stop.level < whole.trail:
                 self._fell(whole, stop.level, "is, at an exit,")
@@ -131,7 +133,7 @@ class Stops:
             return
         jump, at_us = stream.jump
         early = self._ground.now_us() < at_us + _BELIEVED_US and stream.asked_us < at_us
-        if price == jump and early and _far(jump, whole.average):
+        if price == jump and early and _far(jump, whole.average) and not self._ground.known.clock_stepped:
             what = f"{name} is {price}, far from {stream.believed} and at once believed"
             self._ground.say("I9 belief", (whole.key, name), what)
 
@@ -247,9 +249,11 @@ class Stops:
             return True
         if ground.known.journal_dead or ground.known.halted_us is not None or whole.entry.alive:
             return True
-        if whole.filled_us < alive_us and ground.known.unreadable and ground.calm_us is None:
-            return True  # what an earlier start bought is not sold before the account was seen (§5.10)
-        if record.unresolved(whole.key) or any(leg.asking for leg in (whole.entry, *whole.legs)):
+        if ground.known.unreadable and ground.calm_us is None:
+            return True  # what others may have sold is not sold before the account was seen (§5.10)
+        if record.unresolved(whole.key) or any(
+            leg.asking or (leg.cancel and leg.alive) for leg in (whole.entry, *whole.legs)
+        ):
             return True
         sells = self._truth.selling().get(whole.contract, [])
         return not self._truth.held(whole.contract) or any(each.trigger is None for each in sells)

@@ -36,7 +36,7 @@ class Weather:
         self.lasts_us = 0
         """Until when something that was drawn goes on, at most."""
         self.hidden_us = 0
-        """The longest for which an order was hidden, so far."""
+        """The longest for which an order may have been hidden, so far."""
         kinds = {"place": _PLACE, "modify": _CHANGE, "cancel": _CHANGE}
         for name, some in kinds.items():
             getattr(faults, name).draw = self._trips(name, some)
@@ -123,13 +123,19 @@ class Weather:
 
     def _reads(self, name: str, kinds: tuple[Fault, ...]) -> Callable[[], Read]:
         rng = self.rng(name)
+        fresh_us = self._now_us()
 
         def draw() -> Read:
+            nonlocal fresh_us
             usual = Read(late_us=self._latency(rng))
-            match self.strikes(rng, kinds):
+            fault = self.strikes(rng, kinds)
+            if fault is None:
+                fresh_us = self._now_us()
+            match fault:
                 case Fault.READ_FAILS:
                     return usual._replace(fails=rng.choice(_FAILURES))
-                case Fault.STALE_BOOK:
+                case Fault.STALE_BOOK:  # what is newer than the copy is hidden
+                    self.hidden_us = max(self.hidden_us, self._now_us() - fresh_us)
                     return usual._replace(copy=Copy.STALE)
                 case Fault.EMPTY_BOOK:
                     return usual._replace(copy=Copy.EMPTY)
