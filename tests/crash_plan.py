@@ -82,6 +82,8 @@ class Scene(NamedTuple):
     """When the price sets out to fall."""
     heal_s: int = 80
     """From then on nothing goes wrong."""
+    falls_s: int = 0
+    """The price is back where it was so long after its turn; 0: never."""
 
 
 def plan_of(scene: Scene, ends: Sequence[Point]) -> Plan:
@@ -125,7 +127,7 @@ def prices_of(scene: Scene, entry_us: int, close_us: int) -> Prices:
     at_us, price = entry_us - _EARLY_US, _PRICE
     while at_us < close_us:
         second = (at_us - entry_us) // SECOND_US
-        if second < scene.turn_s:
+        if second < scene.turn_s or 0 < scene.falls_s <= second - scene.turn_s:
             price = _PRICE + (0 if second < _RISES_S else _RISE) + at_us // SECOND_US % 2 * _TICK
         elif scene.story is Story.JUMP:
             price = _PRICE * 55 // 100

@@ -79,12 +79,12 @@ def cancels(*trips: Trip) -> Tell:
     return tell
 
 
-def held(then: Callable[[Stage], None]) -> Tell:
-    """Somebody does something while it is held."""
+def held(then: Callable[[Stage], None], seconds: float = 6.0) -> Tell:
+    """Somebody does something while it is held, so long after it was bought."""
 
     async def tell(stage: Stage) -> None:
         await stage.bought()
-        await asyncio.sleep(6)
+        await asyncio.sleep(seconds)
         then(stage)
 
     return tell
@@ -286,6 +286,7 @@ SCENES = (
     Scene("exit-band-twice", later(_BAND, _BAND)),
     Scene("exit-rejected-later", later(_slow(fates.reject_later(SECOND_US, Reject.PRICE_BAND)))),
     Scene("exit-ladder", rests(lambda stage: None)),
+    Scene("exit-goes-on", rests(lambda stage: None), falls_s=16),
     Scene("exit-oversells", oversold, heal_s=100),
     Scene("stop-converted", nothing, stop=True),
     Scene("stop-converted-by-trail", nothing, more=_TRAILS, stop=True),
@@ -302,6 +303,8 @@ SCENES = (
     Scene("stop-fires-unseen", stop_fires_untold, stop=True),
     Scene("stop-cancelled-by-hand", held(Stage.cancel_by_hand), stop=True),
     Scene("sold-by-hand", held(_sell_all)),
+    Scene("sold-by-hand-at-once", held(_sell_all, 1.5)),
+    Scene("part-sold-at-once", held(_sell_lot, 1.5), lots=3, stop=True),
     Scene("sold-by-hand-beside-stop", held(_sell_all), stop=True),
     Scene("part-sold-by-hand", held(_sell_lot), lots=3, stop=True),
     Scene("sold-by-hand-while-leaving", rests(_sell_all)),

@@ -16,12 +16,13 @@ from threading import Lock
 from typing import NamedTuple, TypedDict
 
 from mutant_place import Catch, Mutant, hunt, place_of
+from mutants_found import FOUND
 from mutants_leaving import LEAVING
 from mutants_recording import RECORDING
 from mutants_sending import SENDING
 from mutants_watching import WATCHING
 
-MUTANTS: tuple[Mutant, ...] = (*SENDING, *LEAVING, *RECORDING, *WATCHING)
+MUTANTS: tuple[Mutant, ...] = (*SENDING, *LEAVING, *RECORDING, *WATCHING, *FOUND)
 TABLE = Path(__file__).with_name("mutant_seeds.json")
 MOST_DAYS = 10_000
 """A bug that so many days do not notice counts as not noticed."""

@@ -89,8 +89,8 @@ LEAVING: tuple[Mutant, ...] = (
         "L1, I13: what was to be left is still held",
         Cut(
             _POSITIONS,
-            "return sum(order.filled for order in self.exits) + sum(",
-            "return sum(order.qty if order.order_id else order.filled for order in self.exits) + sum(",
+            "return sum(order.filled for order in self.exits) + self.sold_outside",
+            "return sum(order.qty if order.order_id else order.filled for order in self.exits) + self.sold_outside",
         ),
     ),
     planted(
@@ -120,8 +120,8 @@ LEAVING: tuple[Mutant, ...] = (
         "R27: an exit's product is not the position's; L1 where the broker refuses it",
         Cut(
             _LEAVING,
-            "product=self._product.get(position.key, position.entry.product),\n        )\n\n    def last_resort",
-            "product=Product.CARRY,\n        )\n\n    def last_resort",
+            "product=self._product.get(position.key, position.entry.product),\n        )\n\n    async def last_units",
+            "product=Product.CARRY,\n        )\n\n    async def last_units",
         ),
     ),
     planted(

@@ -132,7 +132,7 @@ SENDING: tuple[Mutant, ...] = (
         "I1, I2: more is on sale than is held",
         Cut(
             _WIRE,
-            "return beyond in (self.others.get(order.contract, 0), self._inbox.foreign_net(order.contract))",
+            "return beyond in (self.others.get(contract, 0), self._inbox.foreign_net(contract) + booked)",
             "return beyond is not None",
         ),
     ),

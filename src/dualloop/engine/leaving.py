@@ -13,7 +13,7 @@ from dualloop.book import tags
 from dualloop.book.orders import State
 from dualloop.book.positions import Order, Position
 from dualloop.engine.ledger import Ledger
-from dualloop.engine.wire import Wire
+from dualloop.engine.wire import SEND_TIMEOUT_S, Wire
 from dualloop.market.instruments import Contract, Master
 from dualloop.market.quotes import Quote, Tick
 from dualloop.market.reasons import Product, Reject, Side
@@ -87,7 +87,7 @@ class Leaving:
                 if position.is_leaving:
                     await self.ask_touch(position)  # what the decision saw is old by now
                 await self._mend(position)
-                has = await self._account_has(position)
+                has = await self.account_has(position)
                 await self._convert(position, card, has)
                 if not position.is_open or self._is_covered(position) or self._lost_too_often(position):
                     break
@@ -152,15 +152,17 @@ class Leaving:
                 break
         return sent
 
-    async def _account_has(self, position: Position) -> int:
+    async def account_has(self, position: Position) -> int:
         """Units that the account has for us. After a restart, or in doubt, it is asked: a person may have sold some."""
         book, contract = self._ledger.book, position.contract
         known = position.opened_us > book.started_us or position.key in self._verified
         if (known and contract not in self.doubtful) or self._wire.broker.at_once:
             return position.held
-        holdings = await self._wire.positions()
+        # The order book too, once: a start before this one may have sold when nothing could be recorded any more.
+        read = self._wire.read_us or await self._wire.refresh()
+        holdings = await self._wire.positions() if read else None
         if holdings is None:
-            self._page(position, "the account's positions cannot be read, so nothing more is sold unseen")
+            self._page(position, "what the account has cannot be read, so nothing more is sold unseen")
             return 0
         net = sum(each.net for each in holdings if each.contract == contract)
         if net >= book.held_of(contract):
@@ -188,7 +190,20 @@ class Leaving:
             product=self._product.get(position.key, position.entry.product),
         )
 
-    def last_resort(self, position: Position) -> OrderRequest | None:
+    async def last_units(self, position: Position) -> int:
+        """How much may be sold without a record: no more than the account has. One that does not say leaves no doubt
+        where there was none, for an empty answer is not "flat"."""
+        try:
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                holdings = await self._wire.broker.positions()
+        except Exception:
+            holdings = ()
+        told = [each.net for each in holdings if each.contract == position.contract]
+        if told:
+            return max(0, min(position.held, sum(told)))
+        return 0 if position.contract in self.doubtful else position.held
+
+    def last_resort(self, position: Position, units: int) -> OrderRequest | None:
         """An exit that no journal can hold any more: only where no order of ours may still sell it."""
         never_left = self._ledger.not_durable  # whose intent is what killed the journal: it was never sent
         if any(order.tag not in never_left for order in position.live_exits) or self._lost_too_often(position):
@@ -201,15 +216,15 @@ class Leaving:
         limit = None if at_once else self._limit(position, self.touch(position.contract) or Touch(position.last_price))
         contract, symbol = position.contract, position.entry.symbol
         product = self._product.get(position.key, position.entry.product)
-        now, qty = self._ledger.now(), position.held
-        return OrderRequest(tag, contract, symbol, Side.SELL, qty, now, None, limit, product=product)
+        now = self._ledger.now()
+        return OrderRequest(tag, contract, symbol, Side.SELL, units, now, None, limit, product=product)
 
-    def last_change(self, position: Position) -> tuple[str, Change] | None:
+    def last_change(self, position: Position, units: int) -> tuple[str, Change] | None:
         """The disaster stop made the exit without a record: it cannot sell more than it holds."""
         for order in position.live_exits:
             if order.rests_as_stop and order.order_id is not None:
                 touch = self.touch(position.contract) or Touch(position.last_price)
-                return order.order_id, Change(order.qty, self._limit(position, touch))
+                return order.order_id, Change(order.filled + units, self._limit(position, touch))
         return None
 
     async def _mend(self, position: Position) -> None:
@@ -261,8 +276,9 @@ class Leaving:
             return
         if now - self._wire.read_us >= ladder.STEP_US:
             await self._wire.refresh()
-        if order.over:
-            return
+        has = await self.account_has(position)
+        if order.over or position.selling > has:
+            return  # where somebody else has sold some, what is too much is cancelled first
         if order.cancel_us > order.changed_us or self._is_stuck(order):
             await self._wire.cancel(order, "it cannot be re-priced any more: the rest is sent anew")
             return

@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from dualloop.book import facts as f
+from dualloop.book.positions import Position
 from dualloop.engine.cards import exit_card
 from dualloop.engine.desk import Desk
 from dualloop.engine.entry_loop import EntryLoop
@@ -32,11 +33,13 @@ from dualloop.journal import JournalDead
 from dualloop.market.calendar import Session as Hours
 from dualloop.market.reasons import ExitReason
 from dualloop.market.units import MINUTE_US, SECOND_US
-from dualloop.ports import Feed
+from dualloop.ports import BrokerError, Feed
 from dualloop.strategy.entry import Day
 
 _PAGE_BEFORE_US = 2 * MINUTE_US
 _BOOK_AGAIN_S = 5.0
+_SHOWN_S = 20.0
+"""How long a broker's book may take to show an order (design §6)."""
 _LONGEST_PAUSE_S = 60.0
 _AFTER_US = MINUTE_US
 """How long a position that is still open after the last candle is waited for before the day is closed over it."""
@@ -120,19 +123,37 @@ class Session:
         for position in self.desk.book.open_positions():
             self._say(f"the journal is dead ({why}): {self.desk.by_hand(position)}")
             try:
-                changed = self.desk.exits.last_change(position)
-                if changed is not None:
-                    self._say(f"making {changed[0]} the exit, a limit order at {changed[1].limit} paise")
-                    async with asyncio.timeout(SEND_TIMEOUT_S):
-                        await self.desk.wire.broker.modify(*changed)
-                    continue
-                request = self.desk.exits.last_resort(position)
-                if request is not None:
-                    self._say(f"sending SELL {request.qty} {request.symbol} as {request.tag}, which no journal has")
-                    async with asyncio.timeout(SEND_TIMEOUT_S):
-                        await self.desk.wire.broker.place(request)
+                await self._last_exit(position)
             except Exception as error:
                 self._say(f"that exit is not known to have arrived ({type(error).__name__}: {error})")
+
+    async def _last_exit(self, position: Position) -> None:
+        exits, broker = self.desk.exits, self.desk.wire.broker
+        units = await exits.last_units(position)
+        changed, request = exits.last_change(position, units), exits.last_resort(position, units)
+        if not units:
+            self._say(f"the account does not show {position.entry.symbol} as ours: nothing is sent")
+        elif changed is not None:
+            self._say(f"making {changed[0]} the exit, a limit order at {changed[1].limit} paise")
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await broker.modify(*changed)
+        elif request is not None:
+            self._say(f"sending SELL {request.qty} {request.symbol} as {request.tag}, which no journal has")
+            try:
+                async with asyncio.timeout(SEND_TIMEOUT_S):
+                    await broker.place(request)
+            finally:
+                await self._until_shown(request.tag)
+
+    async def _until_shown(self, tag: str) -> None:
+        """No journal has it, so the next start can only find it at the account: wait until it is there to be found."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SHOWN_S):
+                while True:
+                    with suppress(BrokerError):
+                        if any(report.tag == tag for report in await self.desk.wire.broker.orders()):
+                            return
+                    await asyncio.sleep(1.0)
 
     def _say(self, text: str) -> None:
         """Shout; that nobody can be reached keeps no exit (S10)."""

@@ -24,7 +24,7 @@ TIE_S = 3e-7
 _POLL_EVERY = 256
 
 
-MOST_TURNS = 200_000
+MOST_TURNS = 20_000
 """Turns of the loop within one instant: nothing that ends takes so many."""
 
 

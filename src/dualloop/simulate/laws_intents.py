@@ -233,9 +233,10 @@ class Intents:
             return
         sold = self._last_resorts.setdefault(order.contract, set())
         sold.add(tag)
-        rounds = [whole for whole in self._record.open_rounds() if whole.contract == order.contract]
-        if len(sold) > max(1, len(rounds)):  # a fill that could not be written is held too
-            what = f"sale {len(sold)} of {order.symbol} leaves while the journal is dead, for {len(rounds)} positions"
+        # By the account: the record lacks what could not be written.
+        bought = [each for each in self._truth.ours.values() if each.contract == order.contract and each.net > 0]
+        if len(sold) > max(1, len(bought)):
+            what = f"sale {len(sold)} of {order.symbol} leaves while the journal is dead, for {len(bought)} positions"
             ground.say("I6 last resort", tag, what)
 
     def _change(self, sent: Sent) -> None:

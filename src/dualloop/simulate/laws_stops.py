@@ -117,6 +117,8 @@ class Stops:
         whole = self._record.rounds.get(position)
         if whole is None or not isinstance(card, f.ExitCard):
             return
+        if whole.leaving_us is not None:
+            return  # it says what was decided then, however often it is tried
         if card.reasons == (ExitReason.DISASTER_STOP,):
             return  # fired at the exchange: it says how the position stood when that stop was armed
         for stop in card.stops:

@@ -1,0 +1,73 @@
+"""Bugs that the simulation itself found in the program, put back: what was mended must not come again."""
+
+from mutant_place import Cut, Mutant, planted
+
+_LEAVING = "engine/leaving.py"
+_EXITS = "engine/exit_loop.py"
+
+FOUND: tuple[Mutant, ...] = (
+    planted(
+        "vanished-stops-count-as-exits",
+        "Three disaster stops lost on their way keep every exit from being sent: held until somebody sells by hand.",
+        "L1: not flat although the broker is well",
+        Cut(_LEAVING, " and order.leg is f.Leg.EXIT]\n        if len(vanished)", "]\n        if len(vanished)"),
+    ),
+    planted(
+        "given-up-after-three",
+        "After three exits that vanished nothing is ever sent again, though the broker is well: held until the close.",
+        "L1: not flat although the broker is well",
+        Cut(
+            _LEAVING,
+            "return self._ledger.now() - max(order.intended_us for order in vanished) < _ABSENT_AGAIN_US",
+            "return True",
+        ),
+    ),
+    planted(
+        "watcher-waits-for-the-clock",
+        "Set back by a minute, the wall clock makes every price older than the entry: a minute without any stop.",
+        "I9, L2: a price under the stop, and nobody leaves",
+        Cut(_EXITS, "return self._desk.now() - self._now() if self._desk.real else 0", "return 0"),
+    ),
+    planted(
+        "bar-by-the-wall-clock",
+        "A clock that is set right a moment after a crash ends the minute without entries: bought beside an order.",
+        "I12: an entry within a minute of a crash",
+        Cut(
+            "engine/desk.py",
+            "lasts_s = asyncio.get_running_loop().time() - self.began_s",
+            "lasts_s = (self.now() - self.book.started_us) / SECOND_US",
+        ),
+    ),
+    planted(
+        "halted-without-end",
+        "While the books cannot be read, what was oversold is halted for again and again in one instant: the process "
+        "stands still with what it holds, and the journal fills the disk.",
+        "crash: time does not go on",
+        Cut("engine/ledger.py", " and book.halted_beneath is None", ""),
+    ),
+    planted(
+        "sales-by-hand-counted-twice",
+        "A sale by hand that is booked keeps a lost exit from ever being proven absent: held until the close.",
+        "I8, L1: an outcome that is never known",
+        Cut("engine/wire.py", "self._inbox.foreign_net(contract) + booked)", "self._inbox.foreign_net(contract))"),
+    ),
+    planted(
+        "last-sales-share-a-tag",
+        "With a dead journal two positions are sold under one tag: the next start takes one for the other.",
+        "I5: a tag is sent twice",
+        Cut(_LEAVING, "self._resorts += 1", "self._resorts = 1"),
+    ),
+    planted(
+        "given-up-and-not-looked-for",
+        "An order that was given up and shows after all is seen a minute later: an entry held by nobody's eyes, a sale "
+        "that may make a short.",
+        "I2, L2: what surfaced lives on",
+        Cut("engine/keeper.py", " or self._may_surface() else _FLAT_US", " else _FLAT_US"),
+    ),
+    planted(
+        "tried-again-too-late",
+        "What was refused for long is tried every half minute: late when the broker is well again and the price falls.",
+        "L1: not flat within 30 s",
+        Cut("engine/wire.py", "LONGEST_PAUSE_US = 20 * SECOND_US", "LONGEST_PAUSE_US = 32 * SECOND_US"),
+    ),
+)
