@@ -37,8 +37,9 @@ types: $(DEV)/.installed ## mypy, strict
 arch: $(DEV)/.installed ## the arrows between the rooms (.importlinter)
 	@$(DEV)/bin/lint-imports --no-logo
 
-sim: $(DEV)/.installed ## the simulation smoke: generated days under many seeds
+sim: $(DEV)/.installed ## the simulation smoke: generated days under many seeds, and 200 days of faults, each twice
 	@$(DEV)/bin/python tools/sim_smoke.py
+	@$(DEV)/bin/dualloop simulate --seeds 0:200 --jobs 2 --twice
 
 bench: $(DEV)/.installed ## the benchmarks
 	@$(DEV)/bin/python benchmarks/run.py

@@ -6,7 +6,7 @@ Three parts. Adversarial days are replayed under several orders of equal moments
 the same journal each time, and the plain backtest agrees. Every seed up to SEEDS plays its demo: its market keeps the
 laws of `tests/market_laws.py`, its trades can be decided again from their record, and all five exits and days without
 a trade come up; every tenth is played twice. A year of generated days on bars alone is backtested and replayed.
-`dualloop simulate` with faults will take this over.
+Days of faults and kills are `dualloop simulate`'s.
 """
 
 import sys

@@ -54,6 +54,7 @@ class Process:
         await asyncio.wait([task, gone], return_when=asyncio.FIRST_COMPLETED)
         self.dead = self._swept = True
         gone.cancel()
+        await asyncio.wait([gone])
         while left := [each for each in self._tasks if not each.done()]:
             for each in left:
                 each.cancel()
