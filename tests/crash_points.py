@@ -32,7 +32,7 @@ from dualloop.simulate.outcome import Outcome
 from dualloop.simulate.signals import TooLong, at_most
 
 _CHUNK = 8
-_SECONDS = 6
+_SECONDS = 4
 _MOST_S = 120
 Ends = tuple[Point, ...]
 
@@ -233,7 +233,7 @@ def run_all(
 
 # -- the command ---------------------------------------------------------------------------------
 
-_FORM = "{:28}{:>7}{:>8}{:>8}{:>8}{:>10}{:>7}{:>7}"
+_FORM = "{:28}{:>7}{:>8}{:>8}{:>7}{:>16}{:>8}{:>7}"
 
 
 def _line(row: Row) -> str:

@@ -140,7 +140,7 @@ class Watcher:
                 return await anext(self._stream)
         except TimeoutError as error:
             if not moment.expired():
-                raise RuntimeError("the price stream timed out by itself") from error
+                raise RuntimeError(f"the price stream timed out by itself: {error}") from error
             return None
         except asyncio.CancelledError as error:
             if is_stray(error):

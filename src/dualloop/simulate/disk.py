@@ -25,13 +25,16 @@ class Fate(Enum):
 class Disk:
     """`fate` says what becomes of the write of that number, counted from 1 for each opened file.
 
-    `die` kills the process: it must raise.
+    `die` kills the process: it must raise, and so must `check` once the process is dead: it writes nothing any more.
     """
 
-    def __init__(self, fate: Callable[[int], Fate], die: Callable[[], None]) -> None:
+    def __init__(
+        self, fate: Callable[[int], Fate], die: Callable[[], None], check: Callable[[], None] = lambda: None
+    ) -> None:
         self.writes = 0
         self._fate = fate
         self._die = die
+        self._check = check
 
     def connect(self, path: Any, **options: Any) -> sqlite3.Connection:
         """As `sqlite3.connect`."""
@@ -41,6 +44,7 @@ class Disk:
 
     def write(self, act: Callable[[], sqlite3.Cursor]) -> sqlite3.Cursor:
         """Do one write, if its fate allows. Raises `sqlite3.OperationalError`, or what `die` raises."""
+        self._check()
         self.writes += 1
         fate = self._fate(self.writes)
         if fate is Fate.DIES_BEFORE:

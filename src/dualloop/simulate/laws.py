@@ -7,7 +7,7 @@ program are its durable facts and its requests; all else is read off the account
 from collections.abc import Callable, Sequence
 
 from dualloop.book.book import Book, fold
-from dualloop.book.facts import AnyFact
+from dualloop.book.facts import AnyFact, LoopFailed
 from dualloop.config import Config
 from dualloop.history import DayData
 from dualloop.market.instruments import Contract
@@ -28,6 +28,9 @@ __all__ = ["Known", "Laws"]
 
 _SETTLED_US = 130 * SECOND_US
 """A day that was well for so long before its end has nothing left to find out."""
+
+_INJECTED = "simulated"
+"""The word in every error that this world throws: what else a loop dies of is the program's own."""
 
 
 class Laws:
@@ -64,6 +67,8 @@ class Laws:
     def fact(self, fact: AnyFact) -> None:
         """A fact is durable."""
         self._heard.append(fact)
+        if isinstance(fact, LoopFailed) and _INJECTED not in fact.error:
+            self._ground.say("a loop fails", (fact.loop, fact.error), f"{fact.loop}: {fact.error}")
         self._intents.fact(fact)
         self._stops.before(fact)
         self._record.apply(fact)

@@ -88,7 +88,7 @@ class Life:
         )
         self._death = death
         self._steps = self._writes = 0
-        self._disk = Disk(self._fate, self.process.die)
+        self._disk = Disk(self._fate, self.process.die, self.process.check)
         self._caught_up = False
         self.ended = False
         """The day is over."""

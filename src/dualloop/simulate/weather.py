@@ -82,7 +82,8 @@ class Weather:
             usual = Trip(after_us=self._latency(rng), late_us=self._latency(rng))
             fault = self.strikes(rng, kinds)
             trip = usual if fault is None else self._bent(rng, fault, usual)
-            if name == "place" and self.strikes(rng, (Fault.HIDDEN,)):
+            stands = trip.arrives and trip.refuses is None
+            if name == "place" and stands and self.strikes(rng, (Fault.HIDDEN,)):
                 hidden_us = self.goes_on(rng.randrange(SECOND_US, self._plan.hidden_us))
                 self.hidden_us = max(self.hidden_us, hidden_us)
                 trip = trip._replace(hidden_us=hidden_us)
@@ -135,7 +136,8 @@ class Weather:
                 case Fault.READ_FAILS:
                     return usual._replace(fails=rng.choice(_FAILURES))
                 case Fault.STALE_BOOK:  # what is newer than the copy is hidden
-                    self.hidden_us = max(self.hidden_us, self._now_us() - fresh_us)
+                    if name == "orders" and self._states:
+                        self.hidden_us = max(self.hidden_us, self._now_us() - fresh_us)
                     return usual._replace(copy=Copy.STALE)
                 case Fault.EMPTY_BOOK:
                     return usual._replace(copy=Copy.EMPTY)
