@@ -60,8 +60,9 @@ class Leaving:
         self._band_refusals: dict[str, int] = {}
         self._slice: dict[str, int] = {}
         self._learnt: set[str] = set()
-        self._resorts = 0
         """Tags of refused exits whose reason has been dealt with."""
+        self._resorts = 0
+        """Exits that were made without a record."""
         self._verified: set[str] = set()
         """Positions of an earlier start that the account was seen to have."""
         self.doubtful: set[Contract] = set()
