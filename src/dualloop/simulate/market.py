@@ -25,6 +25,7 @@ _BASE_OI = 1_000_050
 _TICK = 5
 _LEAST = 300
 _SPARSE_S = 25
+_RISES_US = 16 * SECOND_US
 
 
 class Story(Enum):
@@ -123,7 +124,8 @@ def _drift(recipe: Recipe, at_us: int, price: int) -> int:
         case Story.CRASH:
             target = recipe.first * (68 if fallen else 101) // 100
         case Story.TRAIL:
-            target = recipe.first * (98 if fallen else 124) // 100
+            rising = at_us >= recipe.entry_us + _RISES_US  # not before the entry has had its time: it has a limit (R28)
+            target = recipe.first * (98 if fallen else 124 if rising else 101) // 100
         case Story.SAG:
             target = recipe.first * (88 if fallen else 99) // 100
         case Story.FLAT | Story.JUMP:
