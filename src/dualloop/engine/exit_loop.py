@@ -155,7 +155,8 @@ class Watcher:
         return self._desk.now() - self._now() if self._desk.real else 0
 
     def _hear(self, tick: Tick) -> None:
-        tick = tick._replace(at_us=tick.at_us + self._set_back_us())
+        if set_back_us := self._set_back_us():
+            tick = tick._replace(at_us=tick.at_us + set_back_us)
         if tick.exchange_us is not None and tick.exchange_us < self._exchange_us:
             return  # older than what was heard by the exchange's own clock
         if self._is_impossible(tick.ltp):

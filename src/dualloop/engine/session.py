@@ -120,14 +120,18 @@ class Session:
 
     async def _last_resort(self, why: str) -> None:
         """The journal is dead and we hold: one exit for each position, tag attempt 9, said aloud (design §6)."""
+        sent: list[str] = []
         for position in self.desk.book.open_positions():
             self._say(f"the journal is dead ({why}): {self.desk.by_hand(position)}")
             try:
-                await self._last_exit(position)
+                await self._last_exit(position, sent)
             except Exception as error:
                 self._say(f"that exit is not known to have arrived ({type(error).__name__}: {error})")
+        if sent:
+            await self._until_shown(set(sent))
 
-    async def _last_exit(self, position: Position) -> None:
+    async def _last_exit(self, position: Position, sent: list[str]) -> None:
+        """`sent` takes the tag of an order that may have left."""
         exits, broker = self.desk.exits, self.desk.wire.broker
         units = await exits.last_units(position)
         changed, request = exits.last_change(position, units), exits.last_resort(position, units)
@@ -139,19 +143,17 @@ class Session:
                 await broker.modify(*changed)
         elif request is not None:
             self._say(f"sending SELL {request.qty} {request.symbol} as {request.tag}, which no journal has")
-            try:
-                async with asyncio.timeout(SEND_TIMEOUT_S):
-                    await broker.place(request)
-            finally:
-                await self._until_shown(request.tag)
+            sent.append(request.tag)
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await broker.place(request)
 
-    async def _until_shown(self, tag: str) -> None:
-        """No journal has it, so the next start can only find it at the account: wait until it is there to be found."""
+    async def _until_shown(self, tags: set[str]) -> None:
+        """No journal has them, so the next start can only find them at the account: wait until they can be found."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_SHOWN_S):
                 while True:
                     with suppress(BrokerError):
-                        if any(report.tag == tag for report in await self.desk.wire.broker.orders()):
+                        if tags <= {report.tag for report in await self.desk.wire.broker.orders()}:
                             return
                     await asyncio.sleep(1.0)
 
