@@ -163,7 +163,6 @@ async def stop_fires_untold(stage: Stage) -> None:
 
 async def oversold(stage: Stage) -> None:
     """The exit is lost for so long that it counts as absent, and surfaces after another one has sold."""
-    stage.weather.hidden_us = 40 * SECOND_US
     await later(_LOST_AFTER._replace(hidden_us=40 * SECOND_US))(stage)
 
 
@@ -189,10 +188,9 @@ async def cut_off(stage: Stage) -> None:
 async def clock_steps(stage: Stage) -> None:
     await stage.bought()
     await asyncio.sleep(6)
-    stage.clock_error_us = -8 * SECOND_US
-    stage.known.clock_stepped = True
+    stage.step_clock(-8 * SECOND_US)
     await asyncio.sleep(30)
-    stage.clock_error_us = 0
+    stage.step_clock(0)
 
 
 async def sleeps(stage: Stage) -> None:

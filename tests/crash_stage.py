@@ -24,6 +24,7 @@ from dualloop.ports import Refused
 from dualloop.sim.account_faults import Faults, Read, Trip
 from dualloop.sim.account_line import Call, Sent
 from dualloop.sim.account_orders import AccountOrder
+from dualloop.simulate.disk import Fate
 from dualloop.simulate.process import Process
 from dualloop.simulate.world import World
 from dualloop.strategy.exit import EditRefused
@@ -148,10 +149,10 @@ class Stage(World):
 
     # -- what is seen ------------------------------------------------------------------------
 
-    def takes_disk(self) -> bool:
+    def takes_disk(self) -> Fate:
         self.writes[self.lives] += 1
         if self.lives == 1 and self.writes[1] == self.failing:
-            self.disk_breaks = True
+            self.disk_breaks = Fate.FAILS if self.plan.seed % 2 else Fate.FAILS_DONE
         return super().takes_disk()
 
     def begins(self, work: Work) -> None:

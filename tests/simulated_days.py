@@ -23,7 +23,7 @@ def quiet(seed: int, only: frozenset[Fault] | None = None) -> Outcome:
     kind = Fault.HIDDEN if seed % 2 else Fault.KILLED
     faults = {kind.value: seed + 1} if only is None or kind in only else {}
     reached = {(kind.value, "no order"): 1, (kind.value, "accepted"): seed}
-    return Outcome(seed, DAY, 2, 1, 100 + seed, 10, f"digest{seed}", faults, reached, (), ())
+    return Outcome(seed, DAY, 2, 1, 100 + seed, 10, 1, f"digest{seed}", faults, reached, (), ())
 
 
 def short(seed: int, only: frozenset[Fault] | None = None) -> Outcome:

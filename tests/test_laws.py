@@ -211,15 +211,43 @@ def test_an_order_that_the_broker_doubled_is_to_be_covered_within_a_minute_after
     assert {"I1 halted", "I1 paged", "I1 covered"} <= set(tried(left_alone))
 
 
-def test_a_short_by_an_order_that_surfaced_late_is_none_of_ours() -> None:
+@pytest.mark.parametrize(
+    ("hidden_s", "waited", "broken"),
+    [(60, 25, []), (60, 5, ["I15 sells too much", "I1 short"]), (2, 25, ["I15 sells too much", "I1 short"])],
+    ids=["it was looked for", "too soon", "it was there to be seen"],
+)
+def test_a_second_sale_is_excused_by_an_order_that_was_hidden_for_longer_than_we_look(
+    hidden_s: int, waited: int, broken: list[str]
+) -> None:
     async def story(court: Court) -> None:
         await court.hold()
-        court.known.hidden_sell_us = 60 * SECOND_US
-        await court.order(EXIT, 14_900)
-        court.intend(OTHER, adopted="it surfaced")
-        court.told(OTHER, await court.send(OTHER, 14_900))
+        court.account.faults.place.append(faults.invisible(hidden_s * SECOND_US))
+        court.intend(EXIT)
+        await court.send(EXIT, 14_900)
+        court.wait(waited)
+        court.note(f.OrderAbsent, EXIT, "nothing shows it")
+        court.intend(OTHER)
+        await court.send(OTHER, 14_900)
 
-    assert tried(story) == []
+    assert tried(story) == broken
+
+
+def test_what_was_late_excuses_nothing_once_it_was_shown_and_all_was_calm_for_a_while() -> None:
+    async def story(court: Court) -> None:
+        await court.hold(2 * LOT)
+        court.account.faults.place.append(faults.invisible(60 * SECOND_US))
+        court.intend(EXIT, 2 * LOT)
+        hidden = await court.send(EXIT, 16_000, 2 * LOT)
+        court.wait(25)
+        court.told(EXIT, hidden)
+        court.laws.shown([hidden])
+        court.intend(OTHER, 2 * LOT)
+        await court.send(OTHER, 16_000, 2 * LOT)
+        court.wait(15)
+        assert court.broken == ["I15 quantity"]
+        court.wait(10)
+
+    assert {"I2 sells too much", "I3 two exits"} <= set(tried(story, "limits.lots=2"))
 
 
 def test_live_sells_of_more_than_is_held_break_i2_and_two_of_one_position_i3() -> None:
@@ -347,7 +375,7 @@ def test_an_order_leaves_as_it_was_intended_and_after_that_was_durable() -> None
         court.note(f.OrderAbsent, ENTRY, 4)
         await court.send(ENTRY, 14_000)
 
-    assert tried(without) == ["I6 intent"]
+    assert tried(without) == ["I6 intent", "I5 intent"]
     assert tried(more) == ["I6 intent"]
     assert tried(over) == ["I6 over"]
 

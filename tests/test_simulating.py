@@ -335,7 +335,7 @@ def test_the_table_is_never_wider_than_a_terminal() -> None:
     everything = {(kind.value, state): 98_765 for kind in Fault for state in ["no order", *State]}
     report = Report(range(1))
     counts = {kind.value: 1_234_567 for kind in Fault}
-    report.add(Played(Outcome(0, days.DAY, 1, 0, 1, 1, "d", counts, everything, (), ()), 1))
+    report.add(Played(Outcome(0, days.DAY, 1, 0, 1, 1, 0, "d", counts, everything, (), ()), 1))
     for part in told(report, "dualloop"):
         assert max(map(len, part.splitlines()), default=0) <= 80
 

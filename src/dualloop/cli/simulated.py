@@ -45,6 +45,7 @@ def _figures(report: Report) -> str:
     speed = f"{report.days_per_cpu_minute():,} days a CPU-minute"
     return pairs(
         (
+            ("held", f"something on {report.days_held:,} of {plural(report.days, 'day')}"),
             ("faults", f"{_a_day(report, report.faults.total())}, {plural(kinds, 'kind')}"),
             ("kills", f"{_a_day(report, report.kills)}, {plural(report.lives, 'start')} of the program"),
             ("events", _a_day(report, report.events)),

@@ -158,11 +158,12 @@ class Floor:
         at_us = self._tape.next_us(contract)
         if wanted and at_us is not None and contract not in self._playing:
             self._playing.add(contract)
-            self._loop.first_at(at_us, self._price, contract)
+            self._loop.first_at(at_us, self._price, contract, at_us)
 
-    def _price(self, contract: Contract) -> None:
+    def _price(self, contract: Contract, at_us: int) -> None:
+        """All prices since then: more than those of one instant after the machine has slept, for the market has not."""
         self._playing.discard(contract)
-        for moment in self._tape.arrived(contract):
+        for moment in self._tape.since(contract, at_us):
             for order in [each for each in self.book.values() if each.alive and each.contract == contract]:
                 self._match(order, moment, traded=True)
         self._play(contract)

@@ -33,6 +33,15 @@ class Sent(NamedTuple):
     arrives: bool = True
 
 
+class Answered(NamedTuple):
+    """What came of a read. `true`: it was answered, with what was so when it was asked."""
+
+    call: Call
+    copy: Copy
+    shown: Any
+    true: bool
+
+
 class Line:
     """One connection. `sent` has every request of the day, reads too, whether it arrived or not."""
 
@@ -43,6 +52,8 @@ class Line:
         self.sent: list[Sent] = []
         self.heard: Callable[[Sent], None] = lambda sent: None
         """Hears each request as it leaves, before anything comes of it."""
+        self.answered: Callable[[Answered], None] = lambda answered: None
+        """Hears what came of each read, before whoever asked."""
 
     async def write(
         self,
@@ -69,17 +80,28 @@ class Line:
 
     async def read(self, call: Call, script: Script[Read], fresh: Callable[[], T], empty: T, about: str = "") -> T:
         """Ask for something; `about` names what, where the call alone does not."""
-        await self._pass(Sent(self._loop.now_us(), call, about, arrives=False))
-        fate = script.take()
-        self._note(Sent(self._loop.now_us(), call, about))
-        shown, key = empty, f"{call} {about}"
-        if fate.copy is Copy.STALE:
-            shown = self._copies.get(key, empty)
-        elif fate.copy is Copy.FRESH and fate.fails is None:
-            shown = self._copies[key] = fresh()
-        await self._sleep(fate.late_us)
-        if fate.fails is not None:
-            await _fail(fate.fails)
+        copy = Copy.FRESH
+        try:
+            await self._pass(Sent(self._loop.now_us(), call, about, arrives=False))
+            fate = script.take()
+            copy = fate.copy
+            self._note(Sent(self._loop.now_us(), call, about))
+            if fate.fails is not None:
+                await self._sleep(fate.late_us)
+                await _fail(fate.fails)
+            truth, key = fresh(), f"{call} {about}"
+            shown = truth
+            if copy is Copy.STALE:
+                shown = self._copies.get(key, empty)
+            elif copy is Copy.EMPTY:
+                shown = empty
+            else:
+                self._copies[key] = truth
+            await self._sleep(fate.late_us)
+        except BaseException:  # whoever asked may also have given up
+            self.answered(Answered(call, copy, empty, true=False))
+            raise
+        self.answered(Answered(call, copy, shown, shown == truth))
         return shown
 
     async def check(self) -> None:

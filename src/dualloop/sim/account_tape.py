@@ -45,10 +45,10 @@ class Tape:
                 return self._of(contract, end_us, bar.close, (0, 0))
         return None
 
-    def arrived(self, contract: Contract) -> list[Moment]:
-        """The prices of this very instant, in order."""
-        series, now_us = self._prices(contract), self.now_us()
-        rows = range(bisect_left(series.at_us, now_us), bisect_right(series.at_us, now_us))
+    def since(self, contract: Contract, at_us: int) -> list[Moment]:
+        """The prices from that instant until now, in order."""
+        series = self._prices(contract)
+        rows = range(bisect_left(series.at_us, at_us), bisect_right(series.at_us, self.now_us()))
         return [self._row(contract, series, index) for index in rows]
 
     def next_us(self, contract: Contract) -> int | None:

@@ -47,7 +47,7 @@ class Account:
         self._due: dict[int, list[OrderReport]] = {}
         self.by_hand = ByHand(self._floor, self.tape, loop)
         self.changed: Callable[[AccountOrder], None] = lambda order: None
-        """Hears each change of each order as it truly happens, before any report of it."""
+        """Hears of each order that it is placed, and each change of it, as it truly happens, before any report."""
 
     # -- Broker ------------------------------------------------------------------------------
 
@@ -132,6 +132,7 @@ class Account:
                     raise
                 break
             ids.append(order.order_id)
+            self.changed(order)
             if trip.rejects is not None:
                 late_s = trip.rejects_after_us / SECOND_US
                 self._loop.call_later(late_s, self._floor.reject, order, trip.rejects, "simulated: rejected")

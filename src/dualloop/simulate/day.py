@@ -10,7 +10,6 @@ from typing import Any
 from dualloop.book import facts as f
 from dualloop.journal import JournalDead, JournalError, digest, read
 from dualloop.market.units import SECOND_US, clock
-from dualloop.sim.exchange import Exchange
 from dualloop.simulate.faults import Fault
 from dualloop.simulate.life import Life
 from dualloop.simulate.outcome import Outcome, Violation
@@ -68,12 +67,11 @@ def _where(error: BaseException, folder: Path) -> str:
 
 async def _day(world: World) -> None:
     """The world beside the program, until the program has ended its day."""
-    exchange = Exchange(world.data, world.loop, world.config.fill_rule())
     beside = [asyncio.create_task(each) for each in (world.happenings(), world.looks(), _tell(world))]
     try:
         await asyncio.sleep(max(0, world.plan.starts_us - world.loop.now_us()) / SECOND_US)
         deaths = list(world.plan.deaths)
-        while not await _live(world, exchange, deaths):
+        while not await _live(world, deaths):
             if world.lives >= _MOST_LIVES:
                 world.blame("livelock", f"{world.lives} starts did not end the day")
                 return
@@ -92,12 +90,13 @@ async def _tell(world: World) -> None:
     async for report in world.account.reports():
         if world.life is not None:
             world.life.door.heard.put(report)
+            world.laws.shown([report.order_id])
 
 
-async def _live(world: World, exchange: Exchange, deaths: list[Any]) -> bool:
+async def _live(world: World, deaths: list[Any]) -> bool:
     """One life; True when the day is over with it."""
     death = deaths.pop(0) if deaths else None
-    life = world.life = Life(world, exchange, death)
+    life = world.life = Life(world, death)
     world.lives += 1
     down_us = _DOWN_US
     try:
@@ -137,6 +136,7 @@ def _outcome(world: World) -> Outcome:
         kills=world.kills,
         events=world.events,
         facts=len(facts),
+        positions=0 if world.last_book is None else len(world.last_book.positions),
         digest=hash_of_facts,
         faults=dict(world.happened),
         reached=dict(world.reached),

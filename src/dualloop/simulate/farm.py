@@ -232,4 +232,4 @@ def _summary(error: BaseException) -> str:
 
 def _crash(seed: int, what: str, last: tuple[str, ...]) -> Outcome:
     """A day of which nothing is known but how it ended."""
-    return Outcome(seed, "", 0, 0, 0, 0, "", {}, {}, (Violation(CRASH, what, 0),), last)
+    return Outcome(seed, "", 0, 0, 0, 0, 0, "", {}, {}, (Violation(CRASH, what, 0),), last)

@@ -4,7 +4,7 @@ Taken from the design (§2, §3, §6) and the reliability notes (§3, §5), not 
 program are its durable facts and its requests; all else is read off the account. Each group of laws has its module.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from dualloop.book.book import Book, fold
 from dualloop.book.facts import AnyFact, LoopFailed
@@ -80,6 +80,10 @@ class Laws:
         self._truth.hear(order)
         self._account.order(order)
 
+    def shown(self, order_ids: Iterable[str]) -> None:
+        """A book or a report has shown these orders to the program."""
+        self._truth.shown(order_ids)
+
     def price(self, contract: Contract, ltp: int, at_us: int) -> None:
         """A price was delivered to the program: paise, and its stamp."""
         self._hours.price(contract)
@@ -125,6 +129,7 @@ class Laws:
         self._hours.ends(self._day)
 
     def _forget(self) -> None:
+        self._truth.begins(self._record.by_id)
         self._intents.begins()
         self._stops.begins()
         self._hours.begins()

@@ -9,10 +9,11 @@ from itertools import combinations
 from dualloop.book import facts as f
 from dualloop.book import tags
 from dualloop.market.instruments import Contract
+from dualloop.market.reasons import Side
 from dualloop.market.units import SECOND_US
 from dualloop.ports import OrderReport
 from dualloop.sim.account_orders import AccountOrder
-from dualloop.simulate.laws_ground import PATIENCE_US, Ground
+from dualloop.simulate.laws_ground import Ground
 from dualloop.simulate.laws_record import Record
 from dualloop.simulate.laws_truth import Truth
 
@@ -47,13 +48,13 @@ class AtTheAccount:
             if order.tag[12:13] == str(tags.LAST_RESORT):  # whether it might be sent was asked when it was
                 self._unexplained.add(order.order_id)
                 if order.hidden_until_us:  # no life can know of it before it shows
-                    self._truth.doubled.add(contract)
+                    self._truth.twins.add(order.order_id)
             elif order.order_id not in self._unexplained:
                 ground.say("I5 intent", order.tag, f"{order.tag} stands at the account without an intent")
-        if own < 0 and not self._late(contract):
+        if own < 0 and order.side is Side.SELL and not self._truth.late(contract):
             ground.say("I1 short", contract, f"our orders sold {-own} more than they bought, last {order.tag}")
         net = ground.account.net(contract)
-        if net < 0 <= own and not self._truth.hand_sold[contract]:
+        if net < 0 <= own and order.side is Side.SELL and not self._truth.hand_sold[contract]:
             ground.say("I1 short", contract, f"the account is short by {-net}, and nobody else has sold")
         self.look()
 
@@ -82,11 +83,12 @@ class AtTheAccount:
             own, held = self._truth.own[contract], max(0, self._ground.account.net(contract))
             names = " and ".join(order.tag for order in orders)
             what = f"{names} may still sell {left}, we hold {own}"
-            self._judge("I2 sells too much", contract, left > max(own, 0), self._late(contract), what)
+            late = self._truth.late(contract)
+            self._judge("I2 sells too much", contract, left > max(own, 0), late, what)
             by_hand = left > held and contract in self._truth.hand_us
             what = f"{names} may still sell {left}, {held} are left at the account since others traded"
             self._judge("I2 beside others", contract, by_hand, True, what)
-            self._judge("I3 two exits", contract, self._two(orders), self._late(contract), f"{names} are alive at once")
+            self._judge("I3 two exits", contract, self._two(orders), late, f"{names} are alive at once")
 
     def tick(self) -> None:
         self.look()
@@ -98,10 +100,6 @@ class AtTheAccount:
         self._compare()
 
     # -- one law each ------------------------------------------------------------------------
-
-    def _late(self, contract: Contract) -> bool:
-        """Whether the world has made one order of ours two, or hid one for longer than we look for it."""
-        return self._ground.known.hidden_sell_us > PATIENCE_US or contract in self._truth.doubled
 
     def _judge(self, law: str, contract: Contract, breach: bool, excused: bool, what: str) -> None:
         key = (law, contract)

@@ -31,14 +31,12 @@ class Known:
     """When the process that lives now was started; None: none does. `Laws.begins` and `Laws.dies` set it too."""
     suspended_us: int = 0
     """When the machine last woke up."""
-    hidden_sell_us: int = 0
-    """The longest time so far for which a request of ours was under way or its order shown by nothing."""
-    unreadable: bool = False
-    """While faults are on, the account's books cannot always be read, or not believed."""
+    misread_us: int = 0
+    """When a read of the account's orders or positions last failed, or was answered with what is not so."""
     journal_dead: bool = False
     """A write of this life's journal has failed. The next life has a journal again."""
-    clock_stepped: bool = False
-    """The program's wall clock was off today."""
+    clock_off_us: int = 0
+    """The most that the program's wall clock was off today."""
 
 
 class Ground:
@@ -86,8 +84,3 @@ class Ground:
         if calm_us is None or alive_us is None:
             return False
         return self.now_us() - max(since_us, calm_us, alive_us + start_us) > limit_us
-
-    @property
-    def clock_us(self) -> int:
-        """The program's clock may be wrong by so much and no more; 0 while it was never touched."""
-        return 150 * SECOND_US if self.known.clock_stepped else 0

@@ -137,7 +137,7 @@ class Hours:
         now_us = ground.now_us()
         if alive_us is None or ground.known.journal_dead:
             return
-        due_us = max(self._flat_us - _PAGE_BEFORE_US + _MARGIN_US + ground.clock_us, alive_us + _LATE_PAGE_US)
+        due_us = max(self._flat_us - _PAGE_BEFORE_US + _MARGIN_US + ground.known.clock_off_us, alive_us + _LATE_PAGE_US)
         if now_us >= due_us and not self._paged():
             self._unpaged.add(whole.key)
         if now_us >= max(self._flat_us, due_us) and whole.key in self._unpaged:

@@ -118,7 +118,7 @@ class Intents:
             ground.say("I20 window", fact.tag, f"the entry {fact.tag} is on the candle that ended {clock(end_us)}")
         if fact.at_us < end_us + _BAR_USED_US:
             ground.say("I20 candle", fact.tag, f"the candle that ends {clock(end_us)} is used at {clock(fact.at_us)}")
-        if ground.now_us() > end_us + params.candle_us + _BAR_USED_US + ground.clock_us:
+        if ground.now_us() > end_us + params.candle_us + _BAR_USED_US + ground.known.clock_off_us:
             ground.say("I20 candle", fact.tag, f"the candle that ended {clock(end_us)} is used when the next is there")
 
     def _leg(self, fact: f.OrderIntended) -> None:
@@ -205,8 +205,7 @@ class Intents:
                 self._entry_rate(order)
             return
         own = self._truth.own[order.contract]
-        late = ground.known.hidden_sell_us > PATIENCE_US or order.contract in self._truth.doubled
-        if order.qty > own and not late:
+        if order.qty > own and not self._truth.late(order.contract):
             ground.say("I15 sells too much", order.tag, f"SELL {order.qty} leaves under {order.tag}, we hold {own}")
         held, hand_us = self._truth.held(order.contract), self._truth.hand_us.get(order.contract)
         bought = self._truth.hand_bought[order.contract]

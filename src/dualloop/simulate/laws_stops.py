@@ -19,6 +19,7 @@ _DECIDED_US = 5 * SECOND_US
 _START_US = 10 * SECOND_US
 _STOOD_US = 100_000
 """A price that was followed so soon may have been overwritten before anybody looked."""
+_READ_AGAIN_US = 15 * SECOND_US
 _OLD_US = 2 * SECOND_US
 _BELIEVED_US = SECOND_US
 
@@ -135,7 +136,7 @@ class Stops:
             return
         jump, at_us = stream.jump
         early = self._ground.now_us() < at_us + _BELIEVED_US and stream.asked_us < at_us
-        if price == jump and early and _far(jump, whole.average) and not self._ground.known.clock_stepped:
+        if price == jump and early and _far(jump, whole.average):
             what = f"{name} is {price}, far from {stream.believed} and at once believed"
             self._ground.say("I9 belief", (whole.key, name), what)
 
@@ -173,7 +174,7 @@ class Stops:
         stream.waiting = None
         if at_us <= stream.stamp_us and ltp == stream.last:
             return  # told twice
-        old = not self._ground.known.clock_stepped and at_us < now_us - _OLD_US
+        old = at_us < now_us - _OLD_US
         near = stream.sure and not _far(ltp, stream.believed)
         if ltp <= 0 or old or at_us <= stream.stamp_us or not (near or self._within(contract, ltp)):
             stream.sure, stream.last, stream.jump = False, 0, None
@@ -251,7 +252,7 @@ class Stops:
             return True
         if ground.known.journal_dead or ground.known.halted_us is not None or whole.entry.alive:
             return True
-        if ground.known.unreadable and ground.calm_us is None:
+        if ground.now_us() < ground.known.misread_us + _READ_AGAIN_US:
             return True  # what others may have sold is not sold before the account was seen (§5.10)
         if record.unresolved(whole.key) or any(
             leg.asking or (leg.cancel and leg.alive) for leg in (whole.entry, *whole.legs)

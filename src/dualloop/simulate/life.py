@@ -38,14 +38,16 @@ class Place(Protocol):
     hours: Hours
     loop: VirtualLoop
     account: Account
+    exchange: Exchange
+    states: set[str]
     feed_faults: FeedFaults
 
     def now_us(self) -> int:
         """The program's wall clock."""
         ...
 
-    def takes_disk(self) -> bool:
-        """Whether the disk breaks at this write."""
+    def takes_disk(self) -> Fate:
+        """What becomes of this write."""
         ...
 
     def note(self, fault: Fault) -> None:
@@ -68,7 +70,7 @@ class Place(Protocol):
 class Life:
     """`work` and `session` are there once it has come so far; `ended` once its day is over."""
 
-    def __init__(self, world: Place, exchange: Exchange, death: Death | None) -> None:
+    def __init__(self, world: Place, death: Death | None) -> None:
         self.work: Work | None = None
         self.session: Session | None = None
         self.shouted: list[str] = []
@@ -77,7 +79,7 @@ class Life:
         self._world = world
         self._feed = HeardFeed(
             FaultyFeed(
-                AccountFeed(exchange, world.account),
+                AccountFeed(world.exchange, world.account),
                 world.feed_faults,
                 world.now_us,
                 world.loop,
@@ -87,6 +89,8 @@ class Life:
             self.process,
         )
         self._death = death
+        self._dying = False
+        """What it dies of has begun to count."""
         self._steps = self._writes = 0
         self._disk = Disk(self._fate, self.process.die, self.process.check)
         self._caught_up = False
@@ -139,8 +143,10 @@ class Life:
 
     # -- how it dies -------------------------------------------------------------------------
 
-    def _is_due(self, death: Death | None) -> bool:
-        return death is not None and self._world.loop.now_us() >= death.from_us
+    def _is_due(self, death: Death) -> bool:
+        if not self._dying and self._world.loop.now_us() >= death.from_us:
+            self._dying = not death.state or death.state in self._world.states
+        return self._dying
 
     def _dies_at_step(self, _: int) -> bool:
         death = self._death
@@ -154,9 +160,10 @@ class Life:
 
     def _fate(self, _: int) -> Fate:
         world, death = self._world, self._death
-        if world.takes_disk():
+        fate = world.takes_disk()
+        if fate is not Fate.WELL:
             world.note(Fault.DISK)
-            return Fate.FAILS if world.plan.seed % 2 else Fate.FAILS_DONE
+            return fate
         if death is None or not death.writes or not self._is_due(death):
             return Fate.WELL
         self._writes += 1

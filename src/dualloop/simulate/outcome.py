@@ -22,6 +22,8 @@ class Outcome(NamedTuple):
     events: int
     """What happened: requests, durable facts, changes of orders at the account, prices heard."""
     facts: int
+    positions: int
+    """How many were opened."""
     digest: str
     """The hash of the ordered facts of all lives: the same seed, the same digest."""
     faults: dict[str, int]

@@ -73,12 +73,18 @@ class AtOurCommands:
         """Edits that were answered as done: they must never be lost."""
         self._asking: dict[asyncio.Task[None], None] = {}
 
-    def ask(self, operator: OperatorLoop, order_id: str, price: int, number: int) -> None:
-        """Ask for one of the commands about that order, near that price, and go on living."""
+    def ask(self, operator: OperatorLoop, order_id: str, price: int, number: int) -> bool:
+        """Ask for one of the commands about that order, near that price, and go on living.
+
+        Without an order False, if the command is about one.
+        """
         command = _command(Random(number), order_id, price)
+        if not order_id and isinstance(command, commands.EditStop | commands.Exit):
+            return False
         task = asyncio.create_task(self._ask(operator, command))
         self._asking[task] = None
         task.add_done_callback(self._asking.pop)
+        return True
 
     async def _ask(self, operator: OperatorLoop, command: commands.Command) -> None:
         try:

@@ -52,7 +52,7 @@ _OF_REST = (
     Fault.FEED_FAILS,
 )
 """What may happen to each read, report, price and candle."""
-_RATES = {**dict.fromkeys(_OF_WRITES, (0.1, 0.3, 0.6)), **dict.fromkeys(_OF_REST, (0.02, 0.05, 0.1, 0.2, 0.4))}
+_RATES = {**dict.fromkeys(_OF_WRITES, (0.15, 0.4, 0.8)), **dict.fromkeys(_OF_REST, (0.02, 0.05, 0.1, 0.2, 0.4))}
 _RARER = {
     Fault.TWICE: 0.3,
     Fault.ABSURD_TICK: 0.1,
@@ -99,8 +99,16 @@ _KILL_SHARE = 0.3
 _WHOLE_SHARE = 0.1
 _FOCUS_SHARE = 0.35
 _STATES = (*(state.value for state in State), State.PARTIAL.value, State.UNKNOWN.value)
-_EARLY_SHARE = 0.25
-_LATE_SHARE = 0.1
+_STATES_OF = {
+    Fault.SOLD_BY_HAND: (State.FILLED.value, State.FILLED.value, *_STATES),
+    Fault.SQUARE_OFF: (State.FILLED.value, State.FILLED.value, *_STATES),
+    Fault.CANCELLED_BY_HAND: (State.ACCEPTED.value, State.PARTIAL.value),
+    Fault.KILLED: tuple(each.value for each in (State.INTENDED, State.UNKNOWN, State.ACCEPTED, State.PARTIAL)),
+}
+"""What a happening of that kind waits for, if it waits: where there is something to do."""
+_FROM_US = (None, 10 * SECOND_US, 11 * SECOND_US, 11 * SECOND_US, 11 * SECOND_US)
+"""After the entry's candle all may go wrong: from the open on, with the entry's order, or once that is done."""
+_LATE_SHARE = 0.05
 _LASTS_S = {Fault.PARTIAL: (20, 200, 1000)}
 _USUALLY_LASTS_S = (1, 3, 10, 30)
 _MOST_HIDDEN_US = 120 * SECOND_US
@@ -120,7 +128,10 @@ class Happening(NamedTuple):
 
 
 class Death(NamedTuple):
-    """How a life of the program ends: after so many steps or writes since an instant. 0: not by that."""
+    """How a life of the program ends: after so many steps or writes since an instant. 0: not by that.
+
+    With `state` they count once an order of the day is in it after that instant.
+    """
 
     from_us: int
     steps: int = 0
@@ -129,6 +140,7 @@ class Death(NamedTuple):
     """Of a write: once it is done."""
     down_us: int = 5 * SECOND_US
     """How long nothing runs then."""
+    state: str = ""
 
 
 class Plan(NamedTuple):
@@ -175,8 +187,10 @@ def draw(seed: int, calendar: Calendar) -> Plan:
         for fault, often in _RATES.items()
         if rng.random() < _RATE_SHARE
     }
+    early_us = rng.choice(_FROM_US)
+    from_us = times.hours.open_us if early_us is None else recipe.entry_us + early_us
     happenings = [
-        each
+        each._replace(at_us=max(each.at_us, from_us))
         for fault in (*_LASTING, *_AT_ONCE)
         if rng.random() < _SHARE.get(fault, _USUAL_SHARE)
         for each in _happenings(rng, fault, recipe, heal_us)
@@ -191,9 +205,9 @@ def draw(seed: int, calendar: Calendar) -> Plan:
         hidden_us=rng.choice((2, 8, 15, 15, 60, 120)) * SECOND_US,
         starts_us=_start(rng, times.hours, recipe),
         happenings=tuple(sorted(happenings)),
-        deaths=_deaths(rng, recipe),
+        deaths=_deaths(rng, recipe, heal_us),
         focus=rng.choice(_STATES) if rng.random() < _FOCUS_SHARE else "",
-        from_us=times.hours.open_us if rng.random() < _EARLY_SHARE else recipe.entry_us + 10 * SECOND_US,
+        from_us=from_us,
         heal_us=heal_us,
     )
 
@@ -284,23 +298,25 @@ def _happenings(rng: Random, fault: Fault, recipe: Recipe, heal_us: int) -> list
     for _ in range(often):
         at_us, state = _moment(rng, recipe, heal_us), ""
         if rng.random() < _FOCUS_SHARE and fault is not Fault.PARTIAL:
-            at_us, state = recipe.entry_us, rng.choice(_STATES)
+            at_us, state = recipe.entry_us, rng.choice(_STATES_OF.get(fault, _STATES))
         lasts_us = rng.choice(lasts_s) * SECOND_US
         found.append(Happening(at_us, fault, rng.randrange(1 << 30), lasts_us, state))
     return found
 
 
-def _deaths(rng: Random, recipe: Recipe) -> tuple[Death, ...]:
+def _deaths(rng: Random, recipe: Recipe, heal_us: int) -> tuple[Death, ...]:
     """None on most days; else one, and often another one while the next life finds its way."""
     if rng.random() >= _KILL_SHARE:
         return ()
     found = []
     for number in range(rng.choice((1, 1, 2, 3))):
-        from_us = 0 if number else _moment(rng, recipe, recipe.turn_us + MINUTE_US)
+        from_us, state = 0 if number else _moment(rng, recipe, heal_us), ""
+        if not number and rng.random() < _FOCUS_SHARE:
+            from_us, state = recipe.entry_us, rng.choice(_STATES_OF[Fault.KILLED])
         down_us = rng.choice((300_000, 2 * SECOND_US, 5 * SECOND_US, 20 * SECOND_US))
         if rng.random() < 0.5:
-            found.append(Death(from_us, steps=rng.randrange(1, 60), down_us=down_us))
+            found.append(Death(from_us, steps=rng.randrange(1, 60), down_us=down_us, state=state))
         else:
             writes, after = rng.randrange(1, 12), rng.random() < 0.5
-            found.append(Death(from_us, writes=writes, after=after, down_us=down_us))
+            found.append(Death(from_us, writes=writes, after=after, down_us=down_us, state=state))
     return tuple(found)

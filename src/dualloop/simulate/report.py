@@ -43,8 +43,9 @@ class Report:
 
     def __init__(self, seeds: range, only: frozenset[Fault] | None = None) -> None:
         self.seeds, self.only = seeds, only
-        self.days = self.plays = self.lives = self.kills = self.events = self.facts = self.cpu_us = 0
-        """`plays` is how often a day was played: twice the days, if each was played twice."""
+        self.days = self.days_held = self.plays = self.lives = self.kills = self.events = self.facts = self.cpu_us = 0
+        """`days_held`: on so many something was held. `plays` is how often a day was played: twice the days, if each
+        was played twice."""
         self.faults: Counter[str] = Counter()
         self.reached: Counter[tuple[str, str]] = Counter()
         self.broken: list[Broken] = []
@@ -58,6 +59,7 @@ class Report:
         """Count a day. Played `again`, it must be the same in all; only its time is added then."""
         of = first.outcome
         self.days += 1
+        self.days_held += of.positions > 0
         self.plays += 1 + len(again)
         self.lives += of.lives
         self.kills += of.kills
@@ -120,6 +122,7 @@ def document(report: Report, *, digests: bool = False, program: str = "dualloop"
         "seeds": f"{report.seeds.start}:{report.seeds.stop}",
         "only": None if report.only is None else [kind.value for kind in report.kinds()],
         "days": report.days,
+        "days_with_a_position": report.days_held,
         "plays": report.plays,
         "stopped": report.stopped,
         "lives": report.lives,

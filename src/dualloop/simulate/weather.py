@@ -17,6 +17,8 @@ _CHANGE = (*_WRITE, Fault.MODIFY_IGNORED, Fault.FILLS_FIRST)
 _BOOK = (Fault.READ_FAILS, Fault.STALE_BOOK, Fault.EMPTY_BOOK, Fault.LATE_READ)
 _READ = (Fault.READ_FAILS, Fault.LATE_READ)
 _REPORT = (Fault.UNTOLD, Fault.TOLD_TWICE, Fault.TOLD_LATE)
+_LIES = (Fault.STALE_BOOK, Fault.EMPTY_BOOK)
+"""They count once somebody was shown what is not so."""
 _REJECTS = tuple(reject for reject in Reject if reject is not Reject.LOGIN)
 _LATEST_US = 8 * SECOND_US
 _FAILURES = (Unknown, Unknown, Unreachable, LoggedOut, ValueError, Hangs())
@@ -35,8 +37,6 @@ class Weather:
         self._states = states
         self.lasts_us = 0
         """Until when something that was drawn goes on, at most."""
-        self.hidden_us = 0
-        """The longest for which an order may have been hidden, so far."""
         kinds = {"place": _PLACE, "modify": _CHANGE, "cancel": _CHANGE}
         for name, some in kinds.items():
             getattr(faults, name).draw = self._trips(name, some)
@@ -85,7 +85,6 @@ class Weather:
             stands = trip.arrives and trip.refuses is None
             if name == "place" and stands and self.strikes(rng, (Fault.HIDDEN,)):
                 hidden_us = self.goes_on(rng.randrange(SECOND_US, self._plan.hidden_us))
-                self.hidden_us = max(self.hidden_us, hidden_us)
                 trip = trip._replace(hidden_us=hidden_us)
             return trip
 
@@ -124,20 +123,16 @@ class Weather:
 
     def _reads(self, name: str, kinds: tuple[Fault, ...]) -> Callable[[], Read]:
         rng = self.rng(name)
-        fresh_us = self._now_us()
 
         def draw() -> Read:
-            nonlocal fresh_us
             usual = Read(late_us=self._latency(rng))
-            fault = self.strikes(rng, kinds)
-            if fault is None:
-                fresh_us = self._now_us()
+            fault = self.struck(rng, kinds)
+            if fault is not None and fault not in _LIES:
+                self._note(fault)
             match fault:
                 case Fault.READ_FAILS:
                     return usual._replace(fails=rng.choice(_FAILURES))
-                case Fault.STALE_BOOK:  # what is newer than the copy is hidden
-                    if name == "orders" and self._states:
-                        self.hidden_us = max(self.hidden_us, self._now_us() - fresh_us)
+                case Fault.STALE_BOOK:
                     return usual._replace(copy=Copy.STALE)
                 case Fault.EMPTY_BOOK:
                     return usual._replace(copy=Copy.EMPTY)

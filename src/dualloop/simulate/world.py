@@ -13,20 +13,22 @@ from random import Random
 from dualloop.book import facts as f
 from dualloop.book.book import Book
 from dualloop.config import load
-from dualloop.journal import AlreadyRunning, Journal, JournalError
+from dualloop.journal import AlreadyRunning
 from dualloop.market.quotes import Tick
 from dualloop.market.units import SECOND_US
 from dualloop.modes.inputs import Market
 from dualloop.modes.runs import Work
 from dualloop.ports import Unknown, Unreachable
-from dualloop.sim.account_faults import Hangs
-from dualloop.sim.account_line import Sent
+from dualloop.sim.account_faults import Copy, Hangs
+from dualloop.sim.account_line import Answered, Call, Sent
 from dualloop.sim.account_orders import AccountOrder
 from dualloop.sim.bare_loop import BareLoop
 from dualloop.sim.broker import Account
+from dualloop.sim.exchange import Exchange
 from dualloop.sim.feed_faults import FeedFaults
 from dualloop.sim.loop import VirtualLoop
 from dualloop.simulate import market
+from dualloop.simulate.disk import Fate
 from dualloop.simulate.faults import Fault
 from dualloop.simulate.feed_weather import FeedWeather
 from dualloop.simulate.laws import Known, Laws
@@ -39,7 +41,8 @@ from dualloop.simulate.weather import Weather
 
 _DOWN = (Unknown, Unreachable, Hangs())
 _STEPS_S = (-60.0, -8.0, -2.5, 2.5, 8.0, 60.0)
-_UNREADABLE = (Fault.READ_FAILS, Fault.LATE_READ, Fault.EMPTY_BOOK, Fault.STALE_BOOK)
+_LIES = {Copy.STALE: Fault.STALE_BOOK, Copy.EMPTY: Fault.EMPTY_BOOK}
+_WRITES = (Call.PLACE, Call.MODIFY, Call.CANCEL)
 _BY_HAND = (Fault.SOLD_BY_HAND, Fault.BOUGHT_BY_HAND, Fault.CANCELLED_BY_HAND, Fault.SQUARE_OFF)
 
 
@@ -65,18 +68,19 @@ class World:
         self.loop.set_task_factory(factory)
         self.data = market.make(plan.recipe, Random(f"{plan.seed} market"), self.hours, contracts, expiry)
         self.account = Account(self.data, self.loop)
+        self.exchange = Exchange(self.data, self.loop, self.config.fill_rule())
         self.feed_faults = FeedFaults()
         self.states: set[str] = set()
         """The states of the day's orders on record."""
         self.weather = Weather(plan, self.account.faults, self.loop.now_us, self.note, self.states)
         FeedWeather(self.weather, self.feed_faults, self.note)
-        self.known = Known(unreadable=any(fault in _UNREADABLE for fault, _ in plan.rates))
+        self.known = Known()
         self.laws = Laws(self.account, self.config, self.data, self.loop.now_us, self.known)
         self.user = AtOurCommands()
         self.clock_error_us = 0
         """How far the program's wall clock is off."""
-        self.disk_breaks = False
-        """The next write fails."""
+        self.disk_breaks = Fate.WELL
+        """What becomes of the next write."""
         self.life: Life | None = None
         self.last_book: Book | None = None
         """The book of the life that began last."""
@@ -87,8 +91,13 @@ class World:
         """What was noticed beside the laws."""
         self._app = AtTheApp(self.account, self.contract, self.data.master.lot if self.data.master else 1)
         self._lasting: Counter[Fault] = Counter()
+        self._unmet: set[Fault] = set()
+        """What lasts now, and has done nothing so far."""
         self._waiting: list[Happening] = []
+        self._others: dict[asyncio.Task[None], None] = {}
+        """Programs that were started beside ours."""
         self.account.line.heard = self._request
+        self.account.line.answered = self._answered
         self.account.changed = self._changed
 
     # -- what is seen ------------------------------------------------------------------------
@@ -107,17 +116,16 @@ class World:
         """Something must not have been."""
         self.wrong.append(Violation(law, what, self.loop.now_us()))
 
-    def takes_disk(self) -> bool:
-        """Whether the disk breaks at this write."""
-        breaks, self.disk_breaks = self.disk_breaks, False
-        self.known.journal_dead = self.known.journal_dead or breaks
-        return breaks
+    def takes_disk(self) -> Fate:
+        """What becomes of this write."""
+        fate, self.disk_breaks = self.disk_breaks, Fate.WELL
+        self.known.journal_dead = self.known.journal_dead or fate is not Fate.WELL
+        return fate
 
     def hear(self, fact: f.AnyFact) -> None:
         """A fact is durable."""
         self.events += 1
         self.facts += 1
-        self.known.hidden_sell_us = self.weather.hidden_us
         self.laws.fact(fact)
         self._see_states()
 
@@ -141,7 +149,7 @@ class World:
     def told(self, tick: Tick) -> None:
         """A price has reached the program."""
         self.events += 1
-        self.laws.price(tick.contract, tick.ltp, tick.at_us)
+        self.laws.price(tick.contract, tick.ltp, tick.at_us - self.clock_error_us)
 
     def begins(self, work: Work) -> None:
         """A life has read its journal: what was written while the one before died is heard now."""
@@ -153,13 +161,37 @@ class World:
 
     def _request(self, sent: Sent) -> None:
         self.events += 1
-        self.known.hidden_sell_us = self.weather.hidden_us
+        faults, rules = self.account.faults, self.account.rules
+        if faults.down is not None:
+            self._meets(Fault.DISCONNECTED)
+        elif faults.logged_out:
+            self._meets(Fault.LOGGED_OUT)
+        elif sent.call in _WRITES and rules.halted:
+            self._meets(Fault.MARKET_HALT)
         self.laws.request(sent)
+
+    def _answered(self, answered: Answered) -> None:
+        if not answered.true and answered.copy in _LIES:
+            self.note(_LIES[answered.copy])
+        if answered.call in (Call.ORDERS, Call.POSITIONS):
+            if not answered.true:
+                self.known.misread_us = self.loop.now_us()
+            if answered.call is Call.ORDERS:
+                self.laws.shown(report.order_id for report in answered.shown)
 
     def _changed(self, order: AccountOrder) -> None:
         self.events += 1
-        self.known.hidden_sell_us = self.weather.hidden_us
+        if order.filled:
+            self._meets(Fault.PRICE_UNTOLD)
+            if order.alive:
+                self._meets(Fault.PARTIAL)
         self.laws.order(order)
+
+    def _meets(self, fault: Fault) -> None:
+        """If that lasts now: it does something."""
+        if fault in self._unmet:
+            self._unmet.discard(fault)
+            self.note(fault)
 
     # -- what happens ------------------------------------------------------------------------
 
@@ -178,6 +210,8 @@ class World:
         """Once a second while something may be due."""
         while True:
             await asyncio.sleep(1.0 if self._is_busy() else 30.0)
+            if self.account.faults.no_ticks and self._is_busy():
+                self._meets(Fault.SILENCE)
             self.laws.tick()
 
     def _is_busy(self) -> bool:
@@ -187,29 +221,34 @@ class World:
         await asyncio.sleep(max(0, at_us - self.loop.now_us()) / SECOND_US)
 
     def _happen(self, each: Happening) -> None:
-        faults, fault = self.account.faults, each.fault
-        if fault in _BY_HAND:
-            if self._app.act(fault, each.number):
-                self.note(fault)
-            return
+        """What happens at once is counted, and what lasts begins: it counts once something meets it."""
+        fault = each.fault
         match fault:
             case Fault.COMMAND:
-                if not self._command(each.number):
-                    return
+                happens = self._command(each.number)
             case Fault.CLOCK_STEP:
-                self.clock_error_us += round(_STEPS_S[each.number % len(_STEPS_S)] * SECOND_US)
-                self.known.clock_stepped = True
+                happens = self.step_clock(self.clock_error_us + round(_STEPS_S[each.number % 6] * SECOND_US))
             case Fault.SUSPENDED:
-                self.note(fault)
                 self.loop.skip(each.for_us)
                 self.known.suspended_us = self.loop.now_us()
-                return
+                happens = True
             case Fault.DISK:
-                self.disk_breaks = True
-                return  # noted when a write meets it
+                self.disk_breaks = Fate.FAILS if each.number % 2 else Fate.FAILS_DONE
+                happens = False  # it is counted when a write meets it
             case Fault.SECOND_INSTANCE:
-                if not self._start_another():
-                    return
+                happens = self._start_another()
+            case _ if fault in _BY_HAND:
+                happens = self._app.act(fault, each.number)
+            case _:
+                self._begin(each)
+                happens = False
+        if happens:
+            self.note(fault)
+
+    def _begin(self, each: Happening) -> None:
+        """Something begins to last."""
+        faults, fault, for_us = self.account.faults, each.fault, each.for_us
+        match fault:
             case Fault.PARTIAL:
                 self.account.rules.depth = self._app.lot * (0, 1, 1, 1, 2)[each.number % 5]
             case Fault.PRICE_UNTOLD:
@@ -221,17 +260,17 @@ class World:
             case Fault.SILENCE:
                 faults.no_ticks = True
             case Fault.MARKET_HALT:
-                self._halt_market(each)
-        self.note(fault)
-        if each.for_us and fault is not Fault.MARKET_HALT:
-            self._lasting[fault] += 1
-            self.loop.call_later(each.for_us / SECOND_US, self._over, fault)
+                for_us = self._halt_market(each)
+        self._unmet.add(fault)
+        self._lasting[fault] += 1
+        self.loop.call_later(for_us / SECOND_US, self._over, fault)
 
     def _over(self, fault: Fault) -> None:
         """Something that lasted is over, unless it began again meanwhile."""
         self._lasting[fault] -= 1
         if self._lasting[fault] > 0:
             return
+        self._unmet.discard(fault)
         faults = self.account.faults
         match fault:
             case Fault.PARTIAL:
@@ -244,18 +283,24 @@ class World:
                 faults.logged_out = False
             case Fault.SILENCE:
                 faults.no_ticks = False
+            case Fault.MARKET_HALT:
+                self.account.rules.halted = False
+                self.known.halted_us, self.known.opened_us = None, self.loop.now_us()
 
-    def _halt_market(self, each: Happening) -> None:
-        """The exchange stops trading: for a while, or until the next day."""
-        until_us = self.hours.close_us if each.number % 3 == 0 else self.loop.now_us() + 20 * each.for_us
+    def _halt_market(self, each: Happening) -> int:
+        """The exchange stops trading: for how long, microseconds; may be until the next day."""
+        now_us = self.known.halted_us = self.loop.now_us()
         self.account.rules.halted = True
-        self.known.halted_us = self.loop.now_us()
-        self.loop.call_later((until_us - self.loop.now_us()) / SECOND_US, self._open_market)
+        return max(0, self.hours.close_us - now_us) if each.number % 3 == 0 else 20 * each.for_us
 
-    def _open_market(self) -> None:
-        self.account.rules.halted = False
-        self.known.halted_us = None
-        self.known.opened_us = self.loop.now_us()
+    def step_clock(self, error_us: int) -> bool:
+        """The program's wall clock is set; whether that changes anything."""
+        if error_us == self.clock_error_us:
+            return False
+        worst_us = max(abs(error_us), abs(self.clock_error_us))
+        self.clock_error_us = error_us
+        self.known.clock_off_us = max(self.known.clock_off_us, worst_us)
+        return True
 
     def _command(self, number: int) -> bool:
         life = self.life
@@ -263,30 +308,36 @@ class World:
             return False
         book = life.session.desk.book
         position = next(iter(book.open_positions()), None)
-        order_id = "none" if position is None else (position.entry.order_id or position.key)
-        self.user.ask(life.session.operator, order_id, 0 if position is None else position.last_price, number)
-        return True
+        order_id = "" if position is None else (position.entry.order_id or position.key)
+        return self.user.ask(life.session.operator, order_id, 0 if position is None else position.last_price, number)
 
     def _start_another(self) -> bool:
-        """A second instance on the same journal must be told that it is one too many."""
+        """The whole program is started a second time beside the one that runs."""
         if self.life is None or self.life.work is None:
             return False
-        try:
-            Journal(self.life.work.folder, durable=False).close()
-        except AlreadyRunning:
-            return True
-        except JournalError as error:
-            self.blame("I17 two instances", f"a second one found the journal unusable: {error}")
-            return True
-        self.blame("I17 two instances", "a second one could write to the same journal")
+        task = asyncio.create_task(self._another())
+        self._others[task] = None
+        task.add_done_callback(self._others.pop)
         return True
+
+    async def _another(self) -> None:
+        """It must be told that it is one too many, whatever the first one is doing."""
+        try:
+            await Life(self, None).run()
+        except AlreadyRunning:
+            return
+        except Exception as error:
+            self.blame("I17 two instances", f"a second one ended with {type(error).__name__}: {error}")
+        else:
+            self.blame("I17 two instances", "a second one ran to its end")
 
     def _heal(self) -> None:
         """From now on all is well, but for what is under way."""
         self.account.faults.heal()
         self.feed_faults.heal()
         self.account.rules.depth = None
-        self.clock_error_us, self.disk_breaks = 0, False
+        self.step_clock(0)
+        self.disk_breaks = Fate.WELL
         self.known.healed_us = max(self.loop.now_us(), self.weather.lasts_us)
 
     def ends(self, facts: list[f.AnyFact]) -> None:
