@@ -70,4 +70,21 @@ FOUND: tuple[Mutant, ...] = (
         "L1: not flat within 30 s",
         Cut("engine/wire.py", "LONGEST_PAUSE_US = 20 * SECOND_US", "LONGEST_PAUSE_US = 32 * SECOND_US"),
     ),
+    planted(
+        "what-is-repeated-takes-the-turn",
+        "Looked at once a second, a frozen stream's old price takes the turn of the quote that was asked for: the stop "
+        "is not seen.",
+        "I9: a price under the stop, and nobody leaves",
+        Cut(_EXITS, " or (stamped and stamped == self._weighed)", ""),
+    ),
+    planted(
+        "no-exit-while-nothing-answers",
+        "While the last read failed no exit is sent: a book that cannot be read holds what is to be left.",
+        "I9, L1: a price under the stop, and nobody leaves",
+        Cut(
+            _EXITS,
+            "if self._leaving is None:\n            return\n        position, desk",
+            "if self._leaving is None or self._desk.wire.failing_since_us:\n            return\n        position, desk",
+        ),
+    ),
 )

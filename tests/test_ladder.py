@@ -97,3 +97,14 @@ def test_after_refusals_for_the_band_the_limit_is_closer_to_the_market() -> None
         14_985,
         14_995,
     ]
+
+
+@pytest.mark.parametrize(("low", "high"), [(31_580, 63_160), (5, 7_895), (31_580, 5)])
+def test_a_circuit_that_its_own_price_lies_outside_of_is_not_believed(low: int, high: int) -> None:
+    """Of such a quote an exit would be priced where nobody buys, or every price be dropped as impossible."""
+    wrong, before = Touch(15_790, 15_785, 15_795, low, high), Touch(16_000, 15_995, 16_005, 9_000, 22_000)
+    assert ladder.with_circuit(wrong, before) == wrong._replace(low_limit=9_000, high_limit=22_000)
+    assert ladder.with_circuit(wrong, None) == wrong._replace(low_limit=None, high_limit=None)
+    assert ladder.with_circuit(wrong, wrong).low_limit is None
+    right = Touch(15_790, 15_785, 15_795, 5, 282_900)
+    assert ladder.with_circuit(right, before) == right

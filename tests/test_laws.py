@@ -41,10 +41,14 @@ def entry_card(candle: str = "09:55") -> f.EntryCard:
 
 
 def exit_card(
-    ltp: int = 11_000, trail: int = 0, peak: int = PRICE, why: ExitReason = ExitReason.INITIAL_SL
+    ltp: int = 11_000,
+    trail: int = 0,
+    peak: int = PRICE,
+    why: ExitReason = ExitReason.INITIAL_SL,
+    decided: str = "10:01:00",
 ) -> f.ExitCard:
     stops = (f.Stop(ExitReason.INITIAL_SL, 11_257, ltp <= 11_257), f.Stop(ExitReason.TRAILING_STOP, trail, False))
-    return f.ExitCard((why,), ltp, 0, PRICE, peak, ltp, 1000, 1, 1, 1, 1, 0, stops)
+    return f.ExitCard((why,), ltp, instant(decided), PRICE, peak, ltp, 1000, 1, 1, 1, 1, 0, stops)
 
 
 class Court:
@@ -591,7 +595,12 @@ def test_a_trail_falls_only_by_an_edit_that_widens_it() -> None:
         court.intend(EXIT, card=exit_card(trail=0))
 
     assert tried(lambda court: story(court, watched)) == ["I14 trail falls"]
+
+    def earlier(court: Court) -> None:
+        court.intend(EXIT, card=exit_card(trail=0, decided="10:00:05"))
+
     assert tried(lambda court: story(court, exits)) == ["I14 trail falls"]
+    assert tried(lambda court: story(court, earlier)) == []
     for edit, broken in ((Edit.WIDEN_TRAIL, []), (Edit.TIGHTEN, ["I14 trail falls"])):
         lowers = partial(Court.stops, edit=edit, trail=14_000, version=1)
         assert tried(partial(story, then=lowers)) == broken

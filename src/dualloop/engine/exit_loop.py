@@ -22,6 +22,7 @@ from dualloop.market.units import SECOND_US
 from dualloop.ports import BrokerError, Feed, Ticks
 from dualloop.strategy import belief as beliefs
 from dualloop.strategy import exit as stops
+from dualloop.strategy import ladder
 
 _QUOTE_TIMEOUT_S = 1.0
 _BLIND_US, _PAGE_BLIND_US = 10 * SECOND_US, 30 * SECOND_US
@@ -94,6 +95,8 @@ class Watcher:
         self._heard_us = desk.now()
         self._exchange_us = 0
         """The newest time that the exchange has put on a price."""
+        self._weighed: tuple[int, int] | bool = False
+        """The exchange's time and the price that was weighed last; False: it had no such time."""
         self._retry_us = 0
         self._told_quote = False
         self._told_silence = 0
@@ -168,8 +171,12 @@ class Watcher:
         if tick.exchange_us is None or tick.exchange_us > self._exchange_us:
             self._heard_us = tick.at_us  # a price that is only repeated is no news: the stream goes stale (D2)
             self._exchange_us = tick.exchange_us or self._exchange_us
-        if tick.at_us <= self._position.opened_us or not self._in_cadence(tick.at_us):
+        stamped = tick.exchange_us is not None and (tick.exchange_us, tick.ltp)
+        if tick.at_us <= self._position.opened_us or (stamped and stamped == self._weighed):
+            return  # what was weighed already takes no other price's turn
+        if not self._in_cadence(tick.at_us):
             return
+        self._weighed = stamped
         if self._stream.stale_after_us is None:
             self._decide(tick, tick.ltp)
             return
@@ -182,11 +189,7 @@ class Watcher:
     def _is_impossible(self, ltp: int) -> bool:
         """Whether a price lies outside the day's circuit, where that is known (R25)."""
         known = self._desk.exits.touch(self._position.contract)
-        if ltp <= 0:
-            return True
-        if known is None or known.low_limit is None or known.high_limit is None:
-            return False
-        return not known.low_limit <= ltp <= known.high_limit
+        return ltp <= 0 or (known is not None and not ladder.is_possible(known._replace(ltp=ltp)))
 
     def _in_cadence(self, at_us: int) -> bool:
         """Whether this price is seen at all (R34): of each interval only the first is."""

@@ -344,9 +344,11 @@ class Leaving:
             self.know(position.contract, quote)
 
     def know(self, contract: Contract, quote: Quote) -> None:
-        """A quote was seen."""
-        if quote.ltp > 0:
-            self._touches[contract] = Touch(quote.ltp, quote.bid, quote.ask, quote.low_limit, quote.high_limit)
+        """A quote was seen. A circuit that its own price lies outside of is wrong, and the one known before stays."""
+        if quote.ltp <= 0:
+            return
+        touch = Touch(quote.ltp, quote.bid, quote.ask, quote.low_limit, quote.high_limit)
+        self._touches[contract] = ladder.with_circuit(touch, self.touch(contract))
 
     def touch(self, contract: Contract) -> Touch | None:
         """The last quote known of a contract."""

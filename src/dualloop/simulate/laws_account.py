@@ -24,6 +24,8 @@ _READ_HOLDING_US = 20 * SECOND_US
 """Orders are read every 5 s and positions every 10 s while something is held, and a difference must persist."""
 _READ_FLAT_US = 80 * SECOND_US
 """Every 60 s while nothing is."""
+_DENIED_US = 90 * SECOND_US
+"""A sale by others that a book has denied meanwhile is believed after a minute in which ten reads agree."""
 
 
 class AtTheAccount:
@@ -67,6 +69,8 @@ class AtTheAccount:
                     self._short_us.setdefault(contract, self._ground.now_us())
                 else:
                     self._short_us.pop(contract, None)
+        if isinstance(fact, f.OrderAbsent | f.OrderAccepted | f.OrderFilled | f.OrderCancelled | f.OrderRejected):
+            self._unsure_us = self._ground.now_us()  # until now nobody knew what to make of what others did
         if isinstance(fact, f.SoldOutside):
             whole = record.rounds.get(fact.position)
             if whole is not None and record.outside[whole.contract] > truth.hand_sold[whole.contract]:
@@ -142,6 +146,8 @@ class AtTheAccount:
         ground, truth, record = self._ground, self._truth, self._record
         busy = record.open_rounds() or any(truth.held(contract) for contract in truth.contracts())
         wait_us = _READ_HOLDING_US if busy else _READ_FLAT_US
+        if any(ground.known.misread_us > hand_us for hand_us in truth.hand_us.values()):
+            wait_us = _DENIED_US
         if any(not told.resolved for told in record.orders.values()):
             self._unsure_us = ground.now_us()  # what others did cannot be told from what that one may have done
         changed_us = max(truth.changed_us, ground.calm_us or 0, self._unsure_us)

@@ -62,6 +62,8 @@ class Round:
     """When it was decided to leave it."""
     stops: f.StopsSet | None = None
     trail: int = 0
+    trail_us: int = 0
+    """The program's time of the fact that raised it."""
     edited: bool = False
     absent: int = 0
     """Exits of it that were proven absent, the last at `absent_us`."""
@@ -244,8 +246,9 @@ class Record:
             whole.edited = whole.edited or fact.edit is not None
 
     def _watched(self, fact: f.Watched) -> None:
-        if fact.position in self.rounds:
-            self.rounds[fact.position].trail = fact.trail
+        whole = self.rounds.get(fact.position)
+        if whole is not None and fact.trail != whole.trail:
+            whole.trail, whole.trail_us = fact.trail, fact.at_us
 
     def _halted(self, fact: f.Halted) -> None:
         if fact.state is Risk.MONITOR_ONLY:

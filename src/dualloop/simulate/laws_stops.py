@@ -123,7 +123,8 @@ class Stops:
         if card.reasons == (ExitReason.DISASTER_STOP,):
             return  # fired at the exchange: it says how the position stood when that stop was armed
         for stop in card.stops:
-            if stop.name is ExitReason.TRAILING_STOP and stop.level < whole.trail:
+            raised = card.price_us >= whole.trail_us  # else it was decided before, and could not be tried until now
+            if stop.name is ExitReason.TRAILING_STOP and raised and stop.level < whole.trail:
                 self._fell(whole, stop.level, "is, at an exit,")
         if card.reasons and card.reasons[0] in STOPS:
             self._believable(whole, card.ltp, "the exit's price")

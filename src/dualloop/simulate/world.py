@@ -149,7 +149,9 @@ class World:
     def told(self, tick: Tick) -> None:
         """A price has reached the program."""
         self.events += 1
-        self.laws.price(tick.contract, tick.ltp, tick.at_us - self.clock_error_us)
+        came_us = tick.at_us - self.clock_error_us
+        at_us = came_us if tick.exchange_us is None else min(came_us, tick.exchange_us)
+        self.laws.price(tick.contract, tick.ltp, at_us)
 
     def begins(self, work: Work) -> None:
         """A life has read its journal: what was written while the one before died is heard now."""

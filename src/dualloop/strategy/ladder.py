@@ -32,6 +32,19 @@ class Touch(NamedTuple):
     high_limit: int | None = None
 
 
+def is_possible(touch: Touch) -> bool:
+    """Whether the price lies inside the circuit, as far as that is known."""
+    low, high = touch.low_limit, touch.high_limit
+    return (low is None or touch.ltp >= low) and (high is None or touch.ltp <= high)
+
+
+def with_circuit(touch: Touch, before: Touch | None) -> Touch:
+    """The touch with a circuit that its price can be in: its own, else the one known before, else none."""
+    none = touch._replace(low_limit=None, high_limit=None)
+    older = none if before is None else touch._replace(low_limit=before.low_limit, high_limit=before.high_limit)
+    return next(each for each in (touch, older, none) if is_possible(each))
+
+
 def sell_limit(touch: Touch, tick: int, waited_us: int, band_refusals: int = 0) -> int:
     """The limit of an exit that has been leaving for so long.
 
