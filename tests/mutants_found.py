@@ -71,6 +71,18 @@ FOUND: tuple[Mutant, ...] = (
         Cut("engine/wire.py", "LONGEST_PAUSE_US = 20 * SECOND_US", "LONGEST_PAUSE_US = 32 * SECOND_US"),
     ),
     planted(
+        "not-waited-for-after-any-error",
+        "With a dead journal an error of the adapter ends the wait for the last sale to show: the next start, which "
+        "has no record of it, sells again.",
+        "crash: the program ends with an error of the adapter",
+        Cut("engine/session.py", "import Feed\n", "import BrokerError, Feed\n"),
+        Cut(
+            "engine/session.py",
+            "with suppress(Exception):  # whatever the",
+            "with suppress(BrokerError):  # whatever the",
+        ),
+    ),
+    planted(
         "what-is-repeated-takes-the-turn",
         "Looked at once a second, a frozen stream's old price takes the turn of the quote that was asked for: the stop "
         "is not seen.",

@@ -33,7 +33,7 @@ from dualloop.journal import JournalDead
 from dualloop.market.calendar import Session as Hours
 from dualloop.market.reasons import ExitReason
 from dualloop.market.units import MINUTE_US, SECOND_US
-from dualloop.ports import BrokerError, Feed
+from dualloop.ports import Feed
 from dualloop.strategy.entry import Day
 
 _PAGE_BEFORE_US = 2 * MINUTE_US
@@ -152,7 +152,7 @@ class Session:
         with suppress(TimeoutError):
             async with asyncio.timeout(_SHOWN_S):
                 while True:
-                    with suppress(BrokerError):
+                    with suppress(Exception):  # whatever the door raises: who starts again too soon sells a second time
                         if tags <= {report.tag for report in await self.desk.wire.broker.orders()}:
                             return
                     await asyncio.sleep(1.0)

@@ -115,11 +115,14 @@ class Telling(NamedTuple):
 
     times: int = 1
     late_us: int = 0
+    short: bool = False
+    """It says that a cancelled order never filled at all: its fills are told by the book alone."""
 
 
 TOLD = Telling()
 UNTOLD = Telling(times=0)
 DOUBLED = Telling(times=2)
+SHORT = Telling(short=True)
 
 
 def told_late(us: int) -> Telling:

@@ -34,11 +34,12 @@ class Sent(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """What came of a read. `true`: it was answered, with what was so when it was asked."""
+    """What came of a read: whether it was answered at all, and whether with what was so when it was asked."""
 
     call: Call
     copy: Copy
     shown: Any
+    answered: bool
     true: bool
 
 
@@ -99,9 +100,9 @@ class Line:
                 self._copies[key] = truth
             await self._sleep(fate.late_us)
         except BaseException:  # whoever asked may also have given up
-            self.answered(Answered(call, copy, empty, true=False))
+            self.answered(Answered(call, copy, empty, answered=False, true=False))
             raise
-        self.answered(Answered(call, copy, shown, shown == truth))
+        self.answered(Answered(call, copy, shown, answered=True, true=shown == truth))
         return shown
 
     async def check(self) -> None:

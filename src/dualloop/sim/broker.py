@@ -10,7 +10,7 @@ from dualloop.history import DayData
 from dualloop.market.instruments import Contract, Master
 from dualloop.market.quotes import Candle, Chain, Quote, Tick
 from dualloop.market.units import SECOND_US
-from dualloop.ports import Change, Feed, Holding, OrderReport, OrderRequest, Refused, Reports, Ticks
+from dualloop.ports import Change, Feed, Holding, OrderReport, OrderRequest, OrderStatus, Refused, Reports, Ticks
 from dualloop.sim.account_faults import Faults, Trip
 from dualloop.sim.account_floor import Floor
 from dualloop.sim.account_hand import ByHand
@@ -159,6 +159,8 @@ class Account:
         """Report a change: not before the order is shown at all, and as the faults say."""
         self.changed(order)
         report, telling = self._as_told(order), self.faults.reports.take()
+        if telling.short and report.status is OrderStatus.CANCELLED:
+            report = report._replace(filled=0, value=0)
         now_us = self._loop.now_us()
         at_us = max(now_us + telling.late_us, order.hidden_until_us)
         for _ in range(telling.times):

@@ -111,8 +111,7 @@ async def _live(world: World, deaths: list[Any]) -> bool:
         down_us = death.down_us
     elif death is not None:
         deaths.insert(0, death)
-    world.life = None
-    world.laws.dies()
+    world.dies()
     if life.ended:
         return True
     await asyncio.sleep(down_us / SECOND_US)

@@ -39,6 +39,8 @@ class Fault(StrEnum):
     TOLD_TWICE = "told-twice"
     TOLD_LATE = "told-late"
     """Later than others: the reports are reordered."""
+    TOLD_SHORT = "told-short"
+    """The end of an order is told without its fills."""
     PRICE_UNTOLD = "price-untold"
     """A fill is shown without its price at first."""
     # The line and the session

@@ -146,7 +146,7 @@ class AtTheAccount:
         ground, truth, record = self._ground, self._truth, self._record
         busy = record.open_rounds() or any(truth.held(contract) for contract in truth.contracts())
         wait_us = _READ_HOLDING_US if busy else _READ_FLAT_US
-        if any(ground.known.misread_us > hand_us for hand_us in truth.hand_us.values()):
+        if any(ground.known.lied_us > hand_us for hand_us in truth.hand_us.values()):
             wait_us = _DENIED_US
         if any(not told.resolved for told in record.orders.values()):
             self._unsure_us = ground.now_us()  # what others did cannot be told from what that one may have done

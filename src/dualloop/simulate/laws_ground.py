@@ -31,8 +31,14 @@ class Known:
     """When the process that lives now was started; None: none does. `Laws.begins` and `Laws.dies` set it too."""
     suspended_us: int = 0
     """When the machine last woke up."""
-    misread_us: int = 0
+    unread_us: int = 0
     """When a read of the account's orders or positions last failed, or was answered with what is not so."""
+    lied_us: int = 0
+    """When one was last answered with what is not so."""
+    stale_us: int = 0
+    """When the orders were last answered with an old copy, which nobody can tell from the truth."""
+    positions_us: int = 0
+    """When the positions were last answered truly."""
     journal_dead: bool = False
     """A write of this life's journal has failed. The next life has a journal again."""
     clock_off_us: int = 0

@@ -253,7 +253,9 @@ class Stops:
             return True
         if ground.known.journal_dead or ground.known.halted_us is not None or whole.entry.alive:
             return True
-        if ground.now_us() < ground.known.misread_us + _READ_AGAIN_US:
+        doubted = whole.filled_us < alive_us or whole.contract in self._truth.hand_us
+        unread_us = ground.known.unread_us if doubted else ground.known.lied_us
+        if ground.now_us() < unread_us + _READ_AGAIN_US:
             return True  # what others may have sold is not sold before the account was seen (§5.10)
         if record.unresolved(whole.key) or any(
             leg.asking or (leg.cancel and leg.alive) for leg in (whole.entry, *whole.legs)

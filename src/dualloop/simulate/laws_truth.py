@@ -69,8 +69,10 @@ class Truth:
         if order.order_id in self.twins:
             return True
         known, now_us, sent_us = self._ground.known, self._ground.now_us(), self._sent_us.get(order.tag, 0)
-        hidden = order.hidden_until_us > sent_us + PATIENCE_US or known.misread_us > sent_us
-        return hidden and now_us > sent_us + PATIENCE_US
+        if now_us <= sent_us + PATIENCE_US:
+            return False
+        moved = order.filled and known.positions_us > max(order.at_us, order.hidden_until_us)
+        return order.hidden_until_us > sent_us + PATIENCE_US or (known.stale_us > sent_us and not moved)
 
     def hear(self, order: AccountOrder) -> None:
         """Something has happened to an order."""

@@ -113,6 +113,6 @@ def _command(rng: Random, order_id: str, price: int) -> commands.Command:
         commands.Reconcile,
         commands.Ack,
     ]
-    if rng.random() < 0.2:
+    if rng.random() < 0.35:
         choices = [lambda: commands.Exit(order_id), commands.ExitAll, lambda: commands.Kill("simulated")]
     return rng.choice(choices)()

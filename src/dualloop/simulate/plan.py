@@ -38,6 +38,7 @@ _OF_REST = (
     Fault.UNTOLD,
     Fault.TOLD_TWICE,
     Fault.TOLD_LATE,
+    Fault.TOLD_SHORT,
     Fault.FROZEN_PRICE,
     Fault.ABSURD_TICK,
     Fault.DOUBLED_TICK,
@@ -54,7 +55,6 @@ _OF_REST = (
 """What may happen to each read, report, price and candle."""
 _RATES = {**dict.fromkeys(_OF_WRITES, (0.15, 0.4, 0.8)), **dict.fromkeys(_OF_REST, (0.02, 0.05, 0.1, 0.2, 0.4))}
 _RARER = {
-    Fault.TWICE: 0.3,
     Fault.ABSURD_TICK: 0.1,
     Fault.STREAM_BREAKS: 0.02,
     Fault.FROZEN_PRICE: 0.1,
@@ -89,21 +89,28 @@ _SHARE = {
     Fault.COMMAND: 0.5,
     Fault.DISK: 0.12,
     Fault.SQUARE_OFF: 0.1,
-    Fault.MARKET_HALT: 0.05,
+    Fault.MARKET_HALT: 0.1,
     Fault.LOGGED_OUT: 0.12,
     Fault.BOUGHT_BY_HAND: 0.1,
 }
 _USUAL_SHARE = 0.2
 """Of days on which a kind happens at all."""
-_KILL_SHARE = 0.3
+_KILL_SHARE = 0.25
+_JUST_BEFORE_SHARE = 0.1
+"""Of deaths: less than a minute before the entry would be sent."""
 _WHOLE_SHARE = 0.1
 _FOCUS_SHARE = 0.35
+_THEME_SHARE = 0.35
 _STATES = (*(state.value for state in State), State.PARTIAL.value, State.UNKNOWN.value)
+DOWN = "down"
+"""In place of an order's state: no program runs."""
+_UNDER_WAY = tuple(each.value for each in (State.INTENDED, State.UNKNOWN, State.ACCEPTED, State.PARTIAL))
 _STATES_OF = {
-    Fault.SOLD_BY_HAND: (State.FILLED.value, State.FILLED.value, *_STATES),
-    Fault.SQUARE_OFF: (State.FILLED.value, State.FILLED.value, *_STATES),
-    Fault.CANCELLED_BY_HAND: (State.ACCEPTED.value, State.PARTIAL.value),
-    Fault.KILLED: tuple(each.value for each in (State.INTENDED, State.UNKNOWN, State.ACCEPTED, State.PARTIAL)),
+    Fault.SOLD_BY_HAND: (State.FILLED.value, DOWN, *_STATES),
+    Fault.SQUARE_OFF: (State.FILLED.value, DOWN, *_STATES),
+    Fault.CANCELLED_BY_HAND: (State.ACCEPTED.value, State.PARTIAL.value, DOWN),
+    Fault.DISK: (*_UNDER_WAY, State.FILLED.value),
+    Fault.KILLED: _UNDER_WAY,
 }
 """What a happening of that kind waits for, if it waits: where there is something to do."""
 _FROM_US = (None, 10 * SECOND_US, 11 * SECOND_US, 11 * SECOND_US, 11 * SECOND_US)
@@ -114,10 +121,34 @@ _USUALLY_LASTS_S = (1, 3, 10, 30)
 _MOST_HIDDEN_US = 120 * SECOND_US
 
 
+class Theme(NamedTuple):
+    """Faults that are worst together, and that chance alone would seldom bring together."""
+
+    rates: tuple[tuple[Fault, float], ...] = ()
+    happens: tuple[Fault, ...] = ()
+    dies: bool = False
+
+
+_THEMES = (
+    Theme(rates=((Fault.LOST_BEFORE, 0.9),)),
+    Theme(rates=((Fault.HIDDEN, 0.8), (Fault.LOST_AFTER, 0.6))),
+    Theme(rates=((Fault.TWICE, 0.6), (Fault.READ_FAILS, 0.4))),
+    Theme(rates=((Fault.LOST_BEFORE, 0.5),), happens=(Fault.SOLD_BY_HAND,)),
+    Theme(rates=((Fault.LOST_AFTER, 0.5), (Fault.EMPTY_BOOK, 0.4))),
+    Theme(rates=((Fault.MODIFY_IGNORED, 0.8),), happens=(Fault.PARTIAL,)),
+    Theme(rates=((Fault.HIDDEN, 0.8),), dies=True),
+    Theme(happens=(Fault.SOLD_BY_HAND,), dies=True),
+    Theme(happens=(Fault.PARTIAL, Fault.CLOCK_STEP), dies=True),
+    Theme(happens=(Fault.PARTIAL, Fault.DISK)),
+    Theme(rates=((Fault.TWICE, 0.8),), happens=(Fault.DISK,)),
+    Theme(rates=((Fault.FROZEN_PRICE, 0.2), (Fault.BAD_QUOTE, 0.4))),
+)
+
+
 class Happening(NamedTuple):
     """Something at an instant: `number` is drawn for whatever has a choice, `for_us` how long it lasts.
 
-    With `state` it waits, from that instant on, until an order of the day is in it.
+    With `state` it waits, from that instant on, until an order of the day is in it, or no program runs.
     """
 
     at_us: int
@@ -187,12 +218,14 @@ def draw(seed: int, calendar: Calendar) -> Plan:
         for fault, often in _RATES.items()
         if rng.random() < _RATE_SHARE
     }
+    theme = rng.choice(_THEMES) if rng.random() < _THEME_SHARE else Theme()
+    rates.update(theme.rates)
     early_us = rng.choice(_FROM_US)
     from_us = times.hours.open_us if early_us is None else recipe.entry_us + early_us
     happenings = [
         each._replace(at_us=max(each.at_us, from_us))
         for fault in (*_LASTING, *_AT_ONCE)
-        if rng.random() < _SHARE.get(fault, _USUAL_SHARE)
+        if rng.random() < _SHARE.get(fault, _USUAL_SHARE) or fault in theme.happens
         for each in _happenings(rng, fault, recipe, heal_us)
     ]
     return Plan(
@@ -205,7 +238,7 @@ def draw(seed: int, calendar: Calendar) -> Plan:
         hidden_us=rng.choice((2, 8, 15, 15, 60, 120)) * SECOND_US,
         starts_us=_start(rng, times.hours, recipe),
         happenings=tuple(sorted(happenings)),
-        deaths=_deaths(rng, recipe, heal_us),
+        deaths=_deaths(rng, recipe, heal_us) if theme.dies or rng.random() < _KILL_SHARE else (),
         focus=rng.choice(_STATES) if rng.random() < _FOCUS_SHARE else "",
         from_us=from_us,
         heal_us=heal_us,
@@ -305,17 +338,17 @@ def _happenings(rng: Random, fault: Fault, recipe: Recipe, heal_us: int) -> list
 
 
 def _deaths(rng: Random, recipe: Recipe, heal_us: int) -> tuple[Death, ...]:
-    """None on most days; else one, and often another one while the next life finds its way."""
-    if rng.random() >= _KILL_SHARE:
-        return ()
+    """One, and often another one while the next life finds its way."""
     found = []
     for number in range(rng.choice((1, 1, 2, 3))):
         from_us, state = 0 if number else _moment(rng, recipe, heal_us), ""
         if not number and rng.random() < _FOCUS_SHARE:
             from_us, state = recipe.entry_us, rng.choice(_STATES_OF[Fault.KILLED])
+        elif not number and rng.random() < _JUST_BEFORE_SHARE:
+            from_us = recipe.entry_us - rng.randrange(50) * SECOND_US
         down_us = rng.choice((300_000, 2 * SECOND_US, 5 * SECOND_US, 20 * SECOND_US))
         if rng.random() < 0.5:
-            found.append(Death(from_us, steps=rng.randrange(1, 60), down_us=down_us, state=state))
+            found.append(Death(from_us, steps=rng.randrange(1, rng.choice((6, 60))), down_us=down_us, state=state))
         else:
             writes, after = rng.randrange(1, 12), rng.random() < 0.5
             found.append(Death(from_us, writes=writes, after=after, down_us=down_us, state=state))

@@ -16,7 +16,7 @@ _PLACE = (*_WRITE, Fault.REJECTED_LATER, Fault.TWICE)
 _CHANGE = (*_WRITE, Fault.MODIFY_IGNORED, Fault.FILLS_FIRST)
 _BOOK = (Fault.READ_FAILS, Fault.STALE_BOOK, Fault.EMPTY_BOOK, Fault.LATE_READ)
 _READ = (Fault.READ_FAILS, Fault.LATE_READ)
-_REPORT = (Fault.UNTOLD, Fault.TOLD_TWICE, Fault.TOLD_LATE)
+_REPORT = (Fault.UNTOLD, Fault.TOLD_TWICE, Fault.TOLD_LATE, Fault.TOLD_SHORT)
 _LIES = (Fault.STALE_BOOK, Fault.EMPTY_BOOK)
 """They count once somebody was shown what is not so."""
 _REJECTS = tuple(reject for reject in Reject if reject is not Reject.LOGIN)
@@ -151,6 +151,8 @@ class Weather:
                     return fates.UNTOLD
                 case Fault.TOLD_TWICE:
                     return fates.DOUBLED
+                case Fault.TOLD_SHORT:
+                    return fates.SHORT
                 case Fault.TOLD_LATE:
                     return fates.told_late(self.goes_on(rng.choice((SECOND_US, 5 * SECOND_US, 20 * SECOND_US))))
             return fates.TOLD

@@ -35,7 +35,7 @@ from dualloop.simulate.laws import Known, Laws
 from dualloop.simulate.life import Life
 from dualloop.simulate.outcome import Violation
 from dualloop.simulate.people import AtOurCommands, AtTheApp
-from dualloop.simulate.plan import Happening, Plan
+from dualloop.simulate.plan import DOWN, Happening, Plan
 from dualloop.simulate.process import factory
 from dualloop.simulate.weather import Weather
 
@@ -138,7 +138,10 @@ class World:
             return
         self.states.clear()
         self.states.update(now)
-        for each in [each for each in self._waiting if each.state in now]:
+        self._come(*now)
+
+    def _come(self, *states: str) -> None:
+        for each in [each for each in self._waiting if each.state in states]:
             self._waiting.remove(each)
             self.loop.call_soon(self._happen_once, each)
 
@@ -161,6 +164,12 @@ class World:
             self.hear(fact)
         self.laws.begins(work.book, facts)
 
+    def dies(self) -> None:
+        """No program runs any more."""
+        self.life = None
+        self.laws.dies()
+        self._come(DOWN)
+
     def _request(self, sent: Sent) -> None:
         self.events += 1
         faults, rules = self.account.faults, self.account.rules
@@ -173,13 +182,21 @@ class World:
         self.laws.request(sent)
 
     def _answered(self, answered: Answered) -> None:
-        if not answered.true and answered.copy in _LIES:
+        if answered.answered and not answered.true:
             self.note(_LIES[answered.copy])
-        if answered.call in (Call.ORDERS, Call.POSITIONS):
-            if not answered.true:
-                self.known.misread_us = self.loop.now_us()
-            if answered.call is Call.ORDERS:
-                self.laws.shown(report.order_id for report in answered.shown)
+        known, now_us = self.known, self.loop.now_us()
+        if answered.call not in (Call.ORDERS, Call.POSITIONS):
+            return
+        if not answered.true:
+            known.unread_us = now_us
+        if answered.answered and not answered.true:
+            known.lied_us = now_us
+            if answered.call is Call.ORDERS and answered.copy is Copy.STALE:
+                known.stale_us = now_us
+        if answered.call is Call.ORDERS:
+            self.laws.shown(report.order_id for report in answered.shown)
+        elif answered.true:
+            known.positions_us = now_us
 
     def _changed(self, order: AccountOrder) -> None:
         self.events += 1
