@@ -128,7 +128,13 @@ class Desk:
         return exit_card(self.watch(position), (reason,), price, heard_us, position.bar_us, self.params)
 
     def saw(self, position: Position, watch: stops.Watch, ltp: int, *, record: bool = True) -> None:
-        """A believed price moved the watch; peak, low and trail go to disk at most once a clock second (R33)."""
+        """A believed price moved the watch; peak, low and trail go to disk at most once a clock second (R33).
+
+        What is on record is never taken back: an exit's intent has widened it, and more was bought after that exit.
+        """
+        if watch.peak < position.peak or watch.low > position.low or watch.trail < position.trail:
+            peak, low, trail = max(watch.peak, position.peak), min(watch.low, position.low), position.trail
+            watch = watch._replace(peak=peak, low=low, trail=max(watch.trail, trail))
         self._watches[position.key] = watch
         self.last_price[position.key] = ltp
         trace = self._trace.setdefault(position.key, deque(maxlen=_MOST_TRACED))

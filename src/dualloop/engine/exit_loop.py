@@ -11,6 +11,7 @@ from functools import partial
 from itertools import takewhile
 
 from dualloop.book import facts as f
+from dualloop.book.orders import State
 from dualloop.book.positions import Order, Position
 from dualloop.engine.cards import exit_card
 from dualloop.engine.desk import Desk
@@ -308,8 +309,12 @@ class Watcher:
 
 
 def _pause_us(position: Position) -> int:
-    """Until a failing exit is tried again, doubling: nothing stops an exit, but nothing floods the broker either."""
-    in_vain = takewhile(lambda order: not order.filled, reversed(position.exits))
+    """Until a failing exit is tried again, doubling: nothing stops an exit, but nothing floods the broker either.
+
+    One that was proven absent has taken its time already.
+    """
+    unfilled = takewhile(lambda order: not order.filled, reversed(position.exits))
+    in_vain = (order for order in unfilled if order.state is not State.ABSENT)
     return min(SECOND_US << min(sum(1 for _ in in_vain) // 3, 8), LONGEST_PAUSE_US)
 
 

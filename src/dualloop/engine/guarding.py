@@ -31,7 +31,8 @@ class Guard:
         self._wire = desk.wire
         self._tried_us: dict[str, int] = {}
         self._unprotected: set[str] = set()
-        self._tell_us: dict[str, int] = {}
+        self._told_short: dict[str, tuple[int, int]] = {}
+        """By position: the units sold when it was last paged as oversold, and when it is to be paged again."""
 
     async def cover(self, position: Position) -> None:
         """More was sold than held: buy back what the account is really short of, once our sells are over (I1)."""
@@ -52,11 +53,13 @@ class Guard:
                 return
             holdings = await self._wire.positions()
             if holdings is None:
+                self._page_oversold(position, "what the account has cannot be read, so nothing is bought unseen")
                 return
             await desk.exits.ask_touch(position)
             net = sum(each.net for each in holdings if each.contract == position.contract)
             short = min(-position.held, -(net - max(self._wire.others.get(position.contract, 0), 0)))
-            self._page_oversold(position, short)
+            doing = f"buying back {short}" if short > 0 else "the account itself is not short, so nothing is bought"
+            self._page_oversold(position, doing)
             if short > 0:
                 await self._wire.send(self._cover_intent(position, short))
 
@@ -69,11 +72,12 @@ class Guard:
         elif limit != order.limit and not order.over:
             await self._wire.change(order, Change(order.qty, limit), "not filled yet")
 
-    def _page_oversold(self, position: Position, short: int) -> None:
-        if self._ledger.now() >= self._tell_us.get(position.key, 0):
-            self._tell_us[position.key] = self._ledger.now() + _PAGE_AGAIN_US
+    def _page_oversold(self, position: Position, doing: str) -> None:
+        """Page when more was sold than at the last page, and again after a while."""
+        told, again_us = self._told_short.get(position.key, (0, 0))
+        if position.sold > told or self._ledger.now() >= again_us:
+            self._told_short[position.key] = (position.sold, self._ledger.now() + _PAGE_AGAIN_US)
             what = f"{position.entry.symbol}: {-position.held} more were sold than held"
-            doing = f"buying back {short}" if short > 0 else "the account itself is not short, so nothing is bought"
             self._ledger.alarm(f"{what}; {doing}: compare the position in the broker's app")
 
     def _cover_limit(self, position: Position) -> int:

@@ -273,12 +273,13 @@ class Inbox:
         return next((name for name in names if name not in self._ledger.book.orders), tag)
 
     def _seller_of(self, report: OrderReport, twin: Order | None) -> str | None:
-        """The position that a sell of unknown origin belongs to: what is held of its contract, else the latest."""
-        if twin is not None:
-            return twin.position
+        """The position that an order without an intent belongs to: its twin's. But a sell is of what is held of its
+        contract, once the twin's own position has sold all that it had."""
         of = [p for p in self._ledger.book.positions.values() if p.contract == report.contract]
-        held = [p for p in of if p.is_open] or of
-        return held[-1].key if held else None
+        held = [p for p in of if p.is_open]
+        if twin is not None and (report.side is Side.BUY or not held or any(p.key == twin.position for p in held)):
+            return twin.position
+        return (held or of)[-1].key if of else None
 
     def _disbelieve_adoption(self, report: OrderReport) -> None:
         if report.order_id not in self._incredible:

@@ -18,6 +18,7 @@ from dualloop.ports import Change
 
 _ORDERS_US, _POSITIONS_US, _FLAT_US, _LEAVING_US = (s * SECOND_US for s in (5, 10, 60, 2))
 _SURFACES_US = 180 * SECOND_US
+_LINGERS_US = 60 * SECOND_US
 _NETWORK_US = 10 * SECOND_US
 _ENTRY_US = 15 * SECOND_US
 """An entry still alive after that is nobody's any more: whoever sent it has given it up, or has died."""
@@ -73,10 +74,14 @@ class Keeper:
         return _ORDERS_US if book.open_positions() or book.live_orders() or self._may_surface() else _FLAT_US
 
     def _may_surface(self) -> bool:
-        """Whether an order was given up so lately that it may yet show, and fill: some were hidden for 2 min."""
-        since_us = self._ledger.now() - _SURFACES_US
-        given_up = (o for o in self._desk.book.of_day(self._desk.day) if o.state is State.ABSENT)
-        return any(order.intended_us >= since_us for order in given_up)
+        """Whether an order was given up so lately that it may yet show, and fill (some were hidden for 2 min), or has
+        ended so lately that a second one of it, or more fills, may."""
+        now = self._ledger.now()
+        return any(
+            now - max(order.intended_us, order.filled_us, order.cancel_us)
+            < (_SURFACES_US if order.state is State.ABSENT else _LINGERS_US)
+            for order in self._desk.book.of_day(self._desk.day)
+        )
 
     async def _read(self) -> None:
         """Orders every 5 s and positions every 10 s while something is held or under way, else each minute."""

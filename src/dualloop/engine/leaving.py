@@ -22,7 +22,7 @@ from dualloop.ports import Change, OrderRequest
 from dualloop.strategy import ladder
 from dualloop.strategy.ladder import Touch
 
-_RETRY_S = (0.2, 0.5, 1.0)
+_RETRY_S = (0.0, 0.2, 0.5)
 _RATE_S = 1.0
 _MOST_ABSENT = 3
 """Exits of one position that may vanish before a person is needed (design §6)."""
@@ -84,7 +84,9 @@ class Leaving:
         async with self.lock(position):
             has = position.held
             self._page_if_late(position)
+            rate_s = 0.0
             for pause_s in self._pauses_s(position):
+                await asyncio.sleep(max(pause_s, rate_s))
                 if position.is_leaving:
                     await self.ask_touch(position)  # what the decision saw is old by now
                 await self._mend(position)
@@ -100,7 +102,7 @@ class Leaving:
                 if all(not order.over or order.filled for order in orders):
                     break
                 await self._mend(position)
-                await asyncio.sleep(max(pause_s, *(_RATE_S if o.reject is Reject.RATE else 0 for o in orders)))
+                rate_s = _RATE_S if any(order.reject is Reject.RATE for order in orders) else 0.0
             if position.is_open and not position.live_exits and has < position.held:
                 told = f"{position.entry.symbol} is to be left, and the account shows {has} of {position.held}"
                 self._tell(position, f"{told}: look in the broker's app before anything is sold by hand")
@@ -146,19 +148,25 @@ class Leaving:
         most = min(self._slice.get(position.key, listed.freeze), listed.freeze)
         limit = None if self._wire.broker.at_once else self._limit(position, self._touch_of(position, card))
         sent: list[Order] = []
-        while (free := min(position.held, has) - position.selling) > 0:
+        while (free := self._unsold(position, has)) > 0:
             intent = self._intent(position, card, seen_us, min(free, most), limit)
             sent.append(await self._wire.send(intent))
             if sent[-1].over or sent[-1].state is State.UNKNOWN:
                 break
         return sent
 
+    def _unsold(self, position: Position, has: int) -> int:
+        """Units that no live order of ours sells. Two positions may be of one contract: both share what is there."""
+        of = (p for p in self._ledger.book.positions.values() if p.contract == position.contract)
+        return min(position.held - position.selling, has - sum(each.selling for each in of))
+
     async def account_has(self, position: Position) -> int:
-        """Units that the account has for us. After a restart, or in doubt, it is asked: a person may have sold some."""
+        """Units of the contract that are there for us: what is on record, over all its positions, for one of them may
+        have sold what another has. After a restart, or in doubt, the account is asked: a person may have sold some."""
         book, contract = self._ledger.book, position.contract
         known = position.opened_us > book.started_us or position.key in self._verified
         if (known and contract not in self.doubtful) or self._wire.broker.at_once:
-            return position.held
+            return max(book.held_of(contract), 0)
         # The order book too, once: a start before this one may have sold when nothing could be recorded any more.
         read = self._wire.read_us or await self._wire.refresh()
         holdings = await self._wire.positions() if read else None

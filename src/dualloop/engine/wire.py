@@ -7,6 +7,7 @@ or a cancel is of one order and may be asked for again.
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from dualloop.book import facts as f
@@ -215,9 +216,13 @@ class Wire:
             ledger.alarm(f"order {order.tag} has an unknown outcome: looking it up", page=False)
         tries = 0
         while order.state is State.UNKNOWN:
-            await asyncio.sleep(_LOOKUP_S[min(tries, len(_LOOKUP_S) - 1)])
+            with suppress(TimeoutError):  # whoever else reads may learn it first
+                async with asyncio.timeout(_LOOKUP_S[min(tries, len(_LOOKUP_S) - 1)]):
+                    while order.state is State.UNKNOWN:
+                        await ledger.news()
             tries += 1
-            await self.refresh()
+            if order.state is State.UNKNOWN:
+                await self.refresh()
             if order.state is State.UNKNOWN:
                 self._page_unknown(order)
 

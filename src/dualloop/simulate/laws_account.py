@@ -116,11 +116,15 @@ class AtTheAccount:
             self._ground.say(law, contract, what)
 
     def _two(self, orders: list[OrderReport]) -> bool:
-        """I3: two exits of one position; the slices of one that exceeds the freeze quantity count as one."""
+        """I3: two exits of one position. The slices of one that exceeds the freeze quantity count as one, and what was
+        bought when it was being left already needs a second one."""
         for one, other in combinations(orders, 2):
             told = [self._record.order(each.order_id, each.tag) for each in (one, other)]
             keys = {each.intent.position for each in told if each is not None}
-            if any(self._record.rounds[key].sliced for key in keys if key in self._record.rounds):
+            wholes = [self._record.rounds[key] for key in keys if key in self._record.rounds]
+            if any(each is not None and whole.grown_us > each.heard_us for whole in wholes for each in told):
+                continue
+            if any(whole.sliced for whole in wholes):
                 continue
             if len(keys) < 2 and one.qty + other.qty <= self._ground.master.freeze:
                 return True

@@ -68,6 +68,8 @@ class Round:
     absent: int = 0
     """Exits of it that were proven absent, the last at `absent_us`."""
     absent_us: int = 0
+    grown_us: int = 0
+    """When more of its entry was last known to have filled."""
     sliced: bool = False
     """The broker has called an order of it too large: it may be left in smaller ones."""
 
@@ -209,10 +211,13 @@ class Record:
         told = self.orders.get(fact.tag)
         if told is None:
             return
+        grows = fact.filled > told.filled
         told.filled, told.value, told.resolved, told.gone = fact.filled, fact.value, True, False
         told.unsent, told.value_told = False, fact.note != f.PRICE_NOT_TOLD
         if told.intent.leg is f.Leg.ENTRY and fact.tag not in self.rounds:
             self.rounds[fact.tag] = Round(fact.tag, told, self._now_us())
+        elif told.intent.leg is f.Leg.ENTRY and grows:
+            self.rounds[fact.tag].grown_us = self._now_us()
 
     def _changing(self, fact: f.ChangeIntended) -> None:
         told = self.orders.get(fact.tag)
