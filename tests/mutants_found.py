@@ -71,6 +71,52 @@ FOUND: tuple[Mutant, ...] = (
         Cut("engine/wire.py", "LONGEST_PAUSE_US = 20 * SECOND_US", "LONGEST_PAUSE_US = 32 * SECOND_US"),
     ),
     planted(
+        "a-sale-by-hand-booked-by-two-looks",
+        "Two looks at the account see one sale by hand; the second one waits, reads an empty book and books the rest as "
+        "sold, too: held by nobody's eyes until the close.",
+        "I13: what others sold is booked twice",
+        Cut(
+            "engine/comparing.py",
+            "        for position in self._ledger.book.open_positions():\n            if position.contract !=",
+            "        early = self._seen(contract)\n"
+            "        for position in self._ledger.book.open_positions():\n            if position.contract !=",
+        ),
+        Cut("engine/comparing.py", "missing if sure and nets else seen)", "missing if sure else early)"),
+    ),
+    planted(
+        "extremes-narrower-than-the-record",
+        "What an exit's intent has recorded of peak and low is taken back when more turns out to be held: the loop "
+        "dies of it.",
+        "a loop fails",
+        Cut(
+            "engine/desk.py",
+            "if watch.peak < position.peak or watch.low > position.low or watch.trail < position.trail:",
+            "if False:",
+        ),
+    ),
+    planted(
+        "oversold-told-once",
+        "A second time that more was sold than held within five minutes is bought back without a word.",
+        "I1: nobody was paged",
+        Cut("engine/guarding.py", "if position.sold > told or self._ledger.now()", "if self._ledger.now()"),
+    ),
+    planted(
+        "two-positions-sell-what-one-has",
+        "Of two positions of one contract one was sold twice; the other one is sold as well: a naked short.",
+        "I1, I15: more is sold than is held",
+        Cut(_LEAVING, "return max(book.held_of(contract), 0)", "return position.held"),
+        Cut(
+            _LEAVING,
+            "return min(position.held - position.selling, has - sum(each.selling for each in of))",
+            "return min(position.held, has) - position.selling",
+        ),
+        Cut(
+            "engine/inbox.py",
+            "if twin is not None and (report.side is Side.BUY or not held or any(",
+            "if twin is not None or (any(",
+        ),
+    ),
+    planted(
         "not-waited-for-after-any-error",
         "With a dead journal an error of the adapter ends the wait for the last sale to show: the next start, which "
         "has no record of it, sells again.",

@@ -153,9 +153,8 @@ class Comparison:
         if not any(position.is_open for position in self._of(contract)):
             self._page_short(contract, missing)
             return
-        seen = sum(rest for _, rest in self._unbooked(contract))
-        if seen or sure:
-            await self._sold_by_others(contract, missing if sure else min(missing, seen))
+        if sure or self._seen(contract):
+            await self._sold_by_others(contract, sure=sure)
         elif age_us >= _HALTS_US and self._ledger.book.risk is Risk.RUNNING:
             self._ledger.halt(f"{what}, and no order explains it")
             self._ledger.alarm(f"{what}, and no order explains it: compare the position in the broker's app")
@@ -172,10 +171,13 @@ class Comparison:
             self._ledger.halt(f"the account is short {missing} {name}")
             self._ledger.alarm(f"the account is short {missing} {name}, and not by dualloop: BUY {missing} by hand")
 
-    async def _sold_by_others(self, contract: Contract, most: int) -> None:
-        """Somebody sold what was ours, so many units at most: our own sells shrink first, then it is booked."""
+    async def _sold_by_others(self, contract: Contract, *, sure: bool) -> None:
+        """Somebody sold what was ours: our own sells shrink first, then it is booked, by what is known then.
+
+        What no order of theirs shows is booked only if that is `sure`, and the account goes on saying so.
+        """
         for position in self._ledger.book.open_positions():
-            if position.contract != contract or most <= 0:
+            if position.contract != contract:
                 continue
             async with self._exits.lock(position):
                 if not await self.cancelled(position.live_exits, "somebody else has sold it"):
@@ -183,13 +185,13 @@ class Comparison:
                 holdings = await self._wire.positions()
                 if holdings is None:
                     return
-                net = sum(each.net for each in holdings if each.contract == contract)
-                missing = self._ledger.book.held_of(contract) + self._wire.others.get(contract, 0) - net
-                sold = min(missing, position.held, most)
+                nets = [each.net for each in holdings if each.contract == contract]
+                missing = self._ledger.book.held_of(contract) + self._wire.others.get(contract, 0) - sum(nets)
+                seen = self._seen(contract)  # another look may have booked it while this one waited
+                sold = min(missing, position.held, missing if sure and nets else seen)
                 if sold > 0:
                     self._book_outside(position, sold)
                     self._settle(contract)
-                    most -= sold
 
     async def cancelled(self, orders: list[Order], why: str) -> bool:
         """Cancel these orders; True once the book shows that none of them lives."""
@@ -223,6 +225,10 @@ class Comparison:
             self._ledger.record(f.SoldOutside(now, position.key, "", total, worth, now, why, card))
         left = f"{position.held} are left" if position.is_open else "nothing of it is left"
         self._ledger.alarm(f"{position.entry.symbol} was sold outside dualloop: {left}")
+
+    def _seen(self, contract: Contract) -> int:
+        """Units that others' orders have sold and no record has."""
+        return sum(rest for _, rest in self._unbooked(contract))
 
     def _unbooked(self, contract: Contract) -> list[tuple[OrderReport, int]]:
         """Others' sells of a contract since it was bought, and how much of each is in no record yet."""

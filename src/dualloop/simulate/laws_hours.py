@@ -124,8 +124,9 @@ class Hours:
         if not decided:
             return
         since_us = max(min(decided), self._truth.bought_us.get(contract, 0), self._truth.hand_us.get(contract, 0))
+        waits = any(alarm.until is f.Until.FLAT for _, alarm in self._record.pages)
         for whole in rounds:
-            if whole.absent >= _ATTEMPTS and self._record.paged_us >= min(decided):
+            if whole.absent >= _ATTEMPTS and (waits or self._record.paged_us >= min(decided)):
                 since_us = max(since_us, whole.absent_us + _AGAIN_US)
         if ground.overdue(since_us, _FLAT_US, start_us=_START_US):
             what = f"{self._truth.held(contract)} are held {_FLAT_US // SECOND_US} s after the decision to leave"
