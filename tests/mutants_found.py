@@ -72,7 +72,7 @@ FOUND: tuple[Mutant, ...] = (
     ),
     planted(
         "a-sale-by-hand-booked-by-two-looks",
-        "Two looks at the account see one sale by hand; the second one waits, reads an empty book and books the rest as "
+        "Two looks at the account see one sale by hand; the second waits, reads an empty book and books the rest as "
         "sold, too: held by nobody's eyes until the close.",
         "I13: what others sold is booked twice",
         Cut(

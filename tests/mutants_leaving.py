@@ -10,14 +10,13 @@ _NEVER_MORE = Cut(
     "            pass\n",
 )
 """The book would stop these before anything leaves: the mistake is made there as well."""
-_FREE = "while (free := min(position.held, has) - position.selling) > 0:"
+_FREE = "return min(position.held - position.selling, has - sum(each.selling for each in of))"
 _CONVERTS = 'await self._wire.change(order, change, "the disaster stop becomes the exit", card)'
 _EXITS_ALONE = (
     Cut(
         _LEAVING,
         _FREE,
-        "while (free := min(position.held, has)"
-        " - sum(order.remaining for order in position.exits if order.leg is f.Leg.EXIT)) > 0:",
+        "return min(position.held, has) - sum(o.remaining for o in position.exits if o.leg is f.Leg.EXIT)",
     ),
     Cut(
         _LEAVING,
@@ -64,7 +63,7 @@ LEAVING: tuple[Mutant, ...] = (
         "exit-sent-again-before-it-fills",
         "What live exits are about to sell is not counted: a second exit follows the first while that one fills.",
         "I1, I2, I3: more is on sale than is held",
-        Cut(_LEAVING, _FREE, "while (free := min(position.held, has)) > 0:"),
+        Cut(_LEAVING, _FREE, "return min(position.held, has)"),
         Cut(_LEAVING, "return unknown or position.selling >= position.held", "return unknown"),
         _NEVER_MORE,
     ),
@@ -198,8 +197,8 @@ LEAVING: tuple[Mutant, ...] = (
         "I13, the day's end: what was bought back is left over",
         Cut(
             "engine/guarding.py",
-            "self._page_oversold(position, short)",
-            "self._page_oversold(position, short)\n            short = short and position.entry.qty * 2",
+            "self._page_oversold(position, doing)\n            if short",
+            "short = short and position.entry.qty * 2\n            if short",
         ),
         Cut(
             "book/book.py",

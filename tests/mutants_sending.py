@@ -6,6 +6,9 @@ _WIRE = "engine/wire.py"
 _LOCK = "fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)"
 _SHARED = "fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)"
 
+_UNSEEN = Cut("engine/comparing.py", "missing if sure and nets else seen", "missing if sure else seen")
+"""What the positions do not show at all would not be booked: the mistake is made there as well."""
+
 SENDING: tuple[Mutant, ...] = (
     planted(
         "blind-retry",
@@ -218,6 +221,7 @@ SENDING: tuple[Mutant, ...] = (
         ),
         Cut("engine/comparing.py", "sure = shown and doubt.reads >= _SURE_READS", "sure = doubt.reads > 1"),
         Cut("engine/comparing.py", " and age_us >= _SURE_US\n", " and age_us >= _PERSISTS_US\n"),
+        _UNSEEN,
     ),
     planted(
         "empty-positions-are-flat",
@@ -228,6 +232,7 @@ SENDING: tuple[Mutant, ...] = (
             "sure = shown and doubt.reads >= _SURE_READS and age_us >= _SURE_US",
             "sure = True",
         ),
+        _UNSEEN,
     ),
     planted(
         "logged-out-is-flat",
@@ -246,6 +251,7 @@ SENDING: tuple[Mutant, ...] = (
         ),
         Cut("engine/comparing.py", "sure = shown and doubt.reads >= _SURE_READS", "sure = doubt.reads > 1"),
         Cut("engine/comparing.py", " and age_us >= _SURE_US\n", " and age_us >= _PERSISTS_US\n"),
+        _UNSEEN,
     ),
     planted(
         "tag-reused",

@@ -172,6 +172,10 @@ class AtTheAccount:
                 words = ("over", "alive")
                 what = f"{order.tag} is {words[told.alive]} in the record, {words[order.alive]} at the account"
                 ground.say("I13 order", order_id, what)
+            elif order.alive and told.limit is not None:
+                meant, stands = (told.qty, told.limit, told.trigger), (order.qty, order.limit, order.trigger)
+                if meant != stands:
+                    ground.say("I13 order", order_id, f"{order.tag}: the record has {meant}, the account {stands}")
         for resting in ground.account.alive():
             told = record.order(resting.order_id, resting.tag)
             if resting.tag and (told is None or not told.alive):

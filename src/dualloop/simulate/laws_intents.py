@@ -58,6 +58,8 @@ class Intents:
             if not fact.adopted:
                 self._unresolved(fact)
                 self._entry(fact) if fact.leg is f.Leg.ENTRY else self._leg(fact)
+        elif isinstance(fact, f.OrderNotSent) and fact.tag in self._arrived:
+            self._ground.say("I13 invented", fact.tag, f"{fact.tag} is recorded as never sent, and it arrived")
         elif isinstance(fact, f.OrderFilled):
             self._filled(fact)
 

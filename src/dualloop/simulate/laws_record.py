@@ -21,6 +21,8 @@ class Told:
     intent: f.OrderIntended
     heard_us: int
     qty: int
+    limit: int | None
+    trigger: int | None
     order_id: str = ""
     resolved: bool = False
     """Its sending has an outcome that is not unknown."""
@@ -167,7 +169,7 @@ class Record:
             told.asking = False
 
     def _intended(self, fact: f.OrderIntended) -> None:
-        told = self.orders[fact.tag] = Told(fact, self._now_us(), fact.qty)
+        told = self.orders[fact.tag] = Told(fact, self._now_us(), fact.qty, fact.limit, fact.trigger)
         told.resolved = bool(fact.adopted)
         whole = self.rounds.get(fact.position)
         if whole is not None and fact.leg is not f.Leg.ENTRY:
@@ -231,8 +233,9 @@ class Record:
             self.orders[fact.tag].asking = False
 
     def _changed(self, fact: f.OrderChanged) -> None:
-        if fact.tag in self.orders:
-            self.orders[fact.tag].qty = fact.qty
+        told = self.orders.get(fact.tag)
+        if told is not None:
+            told.qty, told.limit, told.trigger = fact.qty, fact.limit, fact.trigger
 
     def _cancelling(self, fact: f.CancelIntended) -> None:
         if fact.tag in self.orders:

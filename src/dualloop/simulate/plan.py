@@ -127,6 +127,8 @@ class Theme(NamedTuple):
     rates: tuple[tuple[Fault, float], ...] = ()
     happens: tuple[Fault, ...] = ()
     dies: bool = False
+    with_entry: bool = False
+    """From the entry's order on; else from any time."""
 
 
 _THEMES = (
@@ -134,7 +136,10 @@ _THEMES = (
     Theme(rates=((Fault.HIDDEN, 0.8), (Fault.LOST_AFTER, 0.6))),
     Theme(rates=((Fault.TWICE, 0.6), (Fault.READ_FAILS, 0.4))),
     Theme(rates=((Fault.LOST_BEFORE, 0.5),), happens=(Fault.SOLD_BY_HAND,)),
-    Theme(rates=((Fault.LOST_AFTER, 0.5), (Fault.EMPTY_BOOK, 0.4))),
+    Theme(rates=((Fault.LOST_AFTER, 0.7), (Fault.EMPTY_BOOK, 0.9))),
+    Theme(happens=(Fault.PARTIAL,), with_entry=True),
+    Theme(rates=((Fault.LOST_BEFORE, 0.6), (Fault.MODIFY_IGNORED, 0.5)), with_entry=True),
+    Theme(rates=((Fault.TWICE, 0.6), (Fault.HIDDEN, 0.3)), with_entry=True),
     Theme(rates=((Fault.MODIFY_IGNORED, 0.8),), happens=(Fault.PARTIAL,)),
     Theme(rates=((Fault.HIDDEN, 0.8),), dies=True),
     Theme(happens=(Fault.SOLD_BY_HAND,), dies=True),
@@ -220,10 +225,10 @@ def draw(seed: int, calendar: Calendar) -> Plan:
     }
     theme = rng.choice(_THEMES) if rng.random() < _THEME_SHARE else Theme()
     rates.update(theme.rates)
-    early_us = rng.choice(_FROM_US)
+    early_us = _FROM_US[1] if theme.with_entry else rng.choice(_FROM_US)
     from_us = times.hours.open_us if early_us is None else recipe.entry_us + early_us
     happenings = [
-        each._replace(at_us=max(each.at_us, from_us))
+        each._replace(at_us=from_us if theme.with_entry and fault in theme.happens else max(each.at_us, from_us))
         for fault in (*_LASTING, *_AT_ONCE)
         if rng.random() < _SHARE.get(fault, _USUAL_SHARE) or fault in theme.happens
         for each in _happenings(rng, fault, recipe, heal_us)
