@@ -125,27 +125,32 @@ class Theme(NamedTuple):
     """Faults that are worst together, and that chance alone would seldom bring together."""
 
     rates: tuple[tuple[Fault, float], ...] = ()
-    happens: tuple[Fault, ...] = ()
+    happens: tuple[tuple[Fault, str], ...] = ()
+    """Each with what it waits for; empty: as drawn."""
     dies: bool = False
     with_entry: bool = False
-    """From the entry's order on; else from any time."""
+    """It begins just before the entry's order; else as drawn."""
 
 
 _THEMES = (
     Theme(rates=((Fault.LOST_BEFORE, 0.9),)),
     Theme(rates=((Fault.HIDDEN, 0.8), (Fault.LOST_AFTER, 0.6))),
     Theme(rates=((Fault.TWICE, 0.6), (Fault.READ_FAILS, 0.4))),
-    Theme(rates=((Fault.LOST_BEFORE, 0.5),), happens=(Fault.SOLD_BY_HAND,)),
+    Theme(rates=((Fault.LOST_BEFORE, 0.5),), happens=((Fault.SOLD_BY_HAND, ""),)),
     Theme(rates=((Fault.LOST_AFTER, 0.7), (Fault.EMPTY_BOOK, 0.9))),
-    Theme(happens=(Fault.PARTIAL,), with_entry=True),
+    Theme(happens=((Fault.PARTIAL, ""),), with_entry=True),
+    Theme(rates=((Fault.REFUSED, 0.7),), with_entry=True),
+    Theme(happens=((Fault.COMMAND, State.FILLED.value),), dies=True),
+    Theme(happens=((Fault.MARKET_HALT, State.FILLED.value),)),
+    Theme(happens=((Fault.CLOCK_STEP, ""), (Fault.PARTIAL, ""))),
     Theme(rates=((Fault.LOST_BEFORE, 0.6), (Fault.MODIFY_IGNORED, 0.5)), with_entry=True),
     Theme(rates=((Fault.TWICE, 0.6), (Fault.HIDDEN, 0.3)), with_entry=True),
-    Theme(rates=((Fault.MODIFY_IGNORED, 0.8),), happens=(Fault.PARTIAL,)),
+    Theme(rates=((Fault.MODIFY_IGNORED, 0.8),), happens=((Fault.PARTIAL, ""),)),
     Theme(rates=((Fault.HIDDEN, 0.8),), dies=True),
-    Theme(happens=(Fault.SOLD_BY_HAND,), dies=True),
-    Theme(happens=(Fault.PARTIAL, Fault.CLOCK_STEP), dies=True),
-    Theme(happens=(Fault.PARTIAL, Fault.DISK)),
-    Theme(rates=((Fault.TWICE, 0.8),), happens=(Fault.DISK,)),
+    Theme(happens=((Fault.SOLD_BY_HAND, DOWN),), dies=True),
+    Theme(happens=((Fault.PARTIAL, ""), (Fault.CLOCK_STEP, "")), dies=True),
+    Theme(happens=((Fault.PARTIAL, ""), (Fault.DISK, State.PARTIAL.value))),
+    Theme(rates=((Fault.TWICE, 0.8),), happens=((Fault.DISK, ""),)),
     Theme(rates=((Fault.FROZEN_PRICE, 0.2), (Fault.BAD_QUOTE, 0.4))),
 )
 
@@ -228,9 +233,9 @@ def draw(seed: int, calendar: Calendar) -> Plan:
     early_us = _FROM_US[1] if theme.with_entry else rng.choice(_FROM_US)
     from_us = times.hours.open_us if early_us is None else recipe.entry_us + early_us
     happenings = [
-        each._replace(at_us=from_us if theme.with_entry and fault in theme.happens else max(each.at_us, from_us))
+        _as_themed(each, theme, from_us)
         for fault in (*_LASTING, *_AT_ONCE)
-        if rng.random() < _SHARE.get(fault, _USUAL_SHARE) or fault in theme.happens
+        if rng.random() < _SHARE.get(fault, _USUAL_SHARE) or fault in dict(theme.happens)
         for each in _happenings(rng, fault, recipe, heal_us)
     ]
     return Plan(
@@ -248,6 +253,16 @@ def draw(seed: int, calendar: Calendar) -> Plan:
         from_us=from_us,
         heal_us=heal_us,
     )
+
+
+def _as_themed(each: Happening, theme: Theme, from_us: int) -> Happening:
+    """Not before things may go wrong; one that the theme wants comes when the theme says."""
+    wanted = dict(theme.happens)
+    if each.fault not in wanted:
+        return each._replace(at_us=max(each.at_us, from_us))
+    if theme.with_entry:
+        return each._replace(at_us=from_us - SECOND_US, state="")
+    return each._replace(at_us=max(each.at_us, from_us), state=wanted[each.fault] or each.state)
 
 
 class _Times(NamedTuple):
