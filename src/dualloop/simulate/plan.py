@@ -14,6 +14,7 @@ from dualloop.market.instruments import Right
 from dualloop.market.units import MINUTE_US, SECOND_US, clock, clock_us
 from dualloop.simulate.faults import Fault
 from dualloop.simulate.market import Recipe, Story
+from dualloop.simulate.themes import DOWN, THEMES, Theme
 
 _DAYS = (date(2025, 12, 23), date(2026, 1, 6), date(2026, 6, 9), date(2026, 9, 8), date(2026, 11, 10))
 _OF_WRITES = (
@@ -102,8 +103,6 @@ _WHOLE_SHARE = 0.1
 _FOCUS_SHARE = 0.35
 _THEME_SHARE = 0.35
 _STATES = (*(state.value for state in State), State.PARTIAL.value, State.UNKNOWN.value)
-DOWN = "down"
-"""In place of an order's state: no program runs."""
 _UNDER_WAY = tuple(each.value for each in (State.INTENDED, State.UNKNOWN, State.ACCEPTED, State.PARTIAL))
 _STATES_OF = {
     Fault.SOLD_BY_HAND: (State.FILLED.value, DOWN, *_STATES),
@@ -119,40 +118,6 @@ _LATE_SHARE = 0.05
 _LASTS_S = {Fault.PARTIAL: (20, 200, 1000)}
 _USUALLY_LASTS_S = (1, 3, 10, 30)
 _MOST_HIDDEN_US = 120 * SECOND_US
-
-
-class Theme(NamedTuple):
-    """Faults that are worst together, and that chance alone would seldom bring together."""
-
-    rates: tuple[tuple[Fault, float], ...] = ()
-    happens: tuple[tuple[Fault, str], ...] = ()
-    """Each with what it waits for; empty: as drawn."""
-    dies: bool = False
-    with_entry: bool = False
-    """It begins just before the entry's order; else as drawn."""
-
-
-_THEMES = (
-    Theme(rates=((Fault.LOST_BEFORE, 0.9),)),
-    Theme(rates=((Fault.HIDDEN, 0.8), (Fault.LOST_AFTER, 0.6))),
-    Theme(rates=((Fault.TWICE, 0.6), (Fault.READ_FAILS, 0.4))),
-    Theme(rates=((Fault.LOST_BEFORE, 0.5),), happens=((Fault.SOLD_BY_HAND, ""),)),
-    Theme(rates=((Fault.LOST_AFTER, 0.7), (Fault.EMPTY_BOOK, 0.9))),
-    Theme(happens=((Fault.PARTIAL, ""),), with_entry=True),
-    Theme(rates=((Fault.REFUSED, 0.7),), with_entry=True),
-    Theme(happens=((Fault.COMMAND, State.FILLED.value),), dies=True),
-    Theme(happens=((Fault.MARKET_HALT, State.FILLED.value),)),
-    Theme(happens=((Fault.CLOCK_STEP, ""), (Fault.PARTIAL, ""))),
-    Theme(rates=((Fault.LOST_BEFORE, 0.6), (Fault.MODIFY_IGNORED, 0.5)), with_entry=True),
-    Theme(rates=((Fault.TWICE, 0.6), (Fault.HIDDEN, 0.3)), with_entry=True),
-    Theme(rates=((Fault.MODIFY_IGNORED, 0.8),), happens=((Fault.PARTIAL, ""),)),
-    Theme(rates=((Fault.HIDDEN, 0.8),), dies=True),
-    Theme(happens=((Fault.SOLD_BY_HAND, DOWN),), dies=True),
-    Theme(happens=((Fault.PARTIAL, ""), (Fault.CLOCK_STEP, "")), dies=True),
-    Theme(happens=((Fault.PARTIAL, ""), (Fault.DISK, State.PARTIAL.value))),
-    Theme(rates=((Fault.TWICE, 0.8),), happens=((Fault.DISK, ""),)),
-    Theme(rates=((Fault.FROZEN_PRICE, 0.2), (Fault.BAD_QUOTE, 0.4))),
-)
 
 
 class Happening(NamedTuple):
@@ -228,7 +193,7 @@ def draw(seed: int, calendar: Calendar) -> Plan:
         for fault, often in _RATES.items()
         if rng.random() < _RATE_SHARE
     }
-    theme = rng.choice(_THEMES) if rng.random() < _THEME_SHARE else Theme()
+    theme = rng.choice(THEMES) if rng.random() < _THEME_SHARE else Theme()
     rates.update(theme.rates)
     early_us = _FROM_US[1] if theme.with_entry else rng.choice(_FROM_US)
     from_us = times.hours.open_us if early_us is None else recipe.entry_us + early_us

@@ -35,8 +35,9 @@ from dualloop.simulate.laws import Known, Laws
 from dualloop.simulate.life import Life
 from dualloop.simulate.outcome import Violation
 from dualloop.simulate.people import AtOurCommands, AtTheApp
-from dualloop.simulate.plan import DOWN, Happening, Plan
+from dualloop.simulate.plan import Happening, Plan
 from dualloop.simulate.process import factory
+from dualloop.simulate.themes import DOWN
 from dualloop.simulate.weather import Weather
 
 _DOWN = (Unknown, Unreachable, Hangs())

@@ -1,0 +1,43 @@
+"""Faults that are worst together, and that chance alone would seldom bring together: a third of the days has a theme."""
+
+from typing import NamedTuple
+
+from dualloop.book.orders import State
+from dualloop.simulate.faults import Fault
+
+DOWN = "down"
+"""In place of an order's state: no program runs."""
+
+
+class Theme(NamedTuple):
+    """What comes beside all else that a seed draws."""
+
+    rates: tuple[tuple[Fault, float], ...] = ()
+    happens: tuple[tuple[Fault, str], ...] = ()
+    """Each with what it waits for; empty: as drawn."""
+    dies: bool = False
+    with_entry: bool = False
+    """It begins just before the entry's order; else as drawn."""
+
+
+THEMES = (
+    Theme(rates=((Fault.LOST_BEFORE, 0.9),)),
+    Theme(rates=((Fault.HIDDEN, 0.8), (Fault.LOST_AFTER, 0.6))),
+    Theme(rates=((Fault.TWICE, 0.6), (Fault.READ_FAILS, 0.4))),
+    Theme(rates=((Fault.LOST_BEFORE, 0.5),), happens=((Fault.SOLD_BY_HAND, ""),)),
+    Theme(rates=((Fault.LOST_AFTER, 0.7), (Fault.EMPTY_BOOK, 0.9))),
+    Theme(happens=((Fault.PARTIAL, ""),), with_entry=True),
+    Theme(rates=((Fault.REFUSED, 0.7),), with_entry=True),
+    Theme(happens=((Fault.COMMAND, State.FILLED.value),), dies=True),
+    Theme(happens=((Fault.MARKET_HALT, State.FILLED.value),)),
+    Theme(happens=((Fault.CLOCK_STEP, ""), (Fault.PARTIAL, ""))),
+    Theme(rates=((Fault.LOST_BEFORE, 0.6), (Fault.MODIFY_IGNORED, 0.5)), with_entry=True),
+    Theme(rates=((Fault.TWICE, 0.6), (Fault.HIDDEN, 0.3)), with_entry=True),
+    Theme(rates=((Fault.MODIFY_IGNORED, 0.8),), happens=((Fault.PARTIAL, ""),)),
+    Theme(rates=((Fault.HIDDEN, 0.8),), dies=True),
+    Theme(happens=((Fault.SOLD_BY_HAND, DOWN),), dies=True),
+    Theme(happens=((Fault.PARTIAL, ""), (Fault.CLOCK_STEP, "")), dies=True),
+    Theme(happens=((Fault.PARTIAL, ""), (Fault.DISK, State.PARTIAL.value))),
+    Theme(rates=((Fault.TWICE, 0.8),), happens=((Fault.DISK, ""),)),
+    Theme(rates=((Fault.FROZEN_PRICE, 0.2), (Fault.BAD_QUOTE, 0.4))),
+)
