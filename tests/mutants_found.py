@@ -95,6 +95,12 @@ FOUND: tuple[Mutant, ...] = (
         ),
     ),
     planted(
+        "sent-again-after-a-person-sold",
+        "An exit that never left is sent again although the account has shown meanwhile that somebody else has sold.",
+        "I15: others have sold what it sells",
+        Cut("engine/wire.py", "if order.leg in f.LEAVING and order.contract in self.doubtful:", "if False:"),
+    ),
+    planted(
         "oversold-told-once",
         "A second time that more was sold than held within five minutes is bought back without a word.",
         "I1: nobody was paged",

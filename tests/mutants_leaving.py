@@ -197,8 +197,8 @@ LEAVING: tuple[Mutant, ...] = (
         "I13, the day's end: what was bought back is left over",
         Cut(
             "engine/guarding.py",
-            "self._page_oversold(position, doing)\n            if short",
-            "short = short and position.entry.qty * 2\n            if short",
+            "            if short > 0:",
+            "            short = short and position.entry.qty * 2\n            if short > 0:",
         ),
         Cut(
             "book/book.py",

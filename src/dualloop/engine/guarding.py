@@ -37,7 +37,6 @@ class Guard:
     async def cover(self, position: Position) -> None:
         """More was sold than held: buy back what the account is really short of, once our sells are over (I1)."""
         desk, ledger = self._desk, self._ledger
-        ledger.halt(f"{position.entry.symbol}: more was sold than was held")
         async with desk.lock(position):
             if position.live_exits and not await desk.comparison.cancelled(
                 position.live_exits, "more was sold than is held"
@@ -53,13 +52,10 @@ class Guard:
                 return
             holdings = await self._wire.positions()
             if holdings is None:
-                self._page_oversold(position, "what the account has cannot be read, so nothing is bought unseen")
                 return
             await desk.exits.ask_touch(position)
             net = sum(each.net for each in holdings if each.contract == position.contract)
             short = min(-position.held, -(net - max(self._wire.others.get(position.contract, 0), 0)))
-            doing = f"buying back {short}" if short > 0 else "the account itself is not short, so nothing is bought"
-            self._page_oversold(position, doing)
             if short > 0:
                 await self._wire.send(self._cover_intent(position, short))
 
@@ -72,12 +68,14 @@ class Guard:
         elif limit != order.limit and not order.over:
             await self._wire.change(order, Change(order.qty, limit), "not filled yet")
 
-    def _page_oversold(self, position: Position, doing: str) -> None:
-        """Page when more was sold than at the last page, and again after a while."""
+    def tell_oversold(self, position: Position) -> None:
+        """Halt, and page when more was sold than at the last page, and again after a while."""
+        self._ledger.halt(f"{position.entry.symbol}: more was sold than was held")
         told, again_us = self._told_short.get(position.key, (0, 0))
         if position.sold > told or self._ledger.now() >= again_us:
             self._told_short[position.key] = (position.sold, self._ledger.now() + _PAGE_AGAIN_US)
             what = f"{position.entry.symbol}: {-position.held} more were sold than held"
+            doing = "what the account is really short of is bought back"
             self._ledger.alarm(f"{what}; {doing}: compare the position in the broker's app")
 
     def _cover_limit(self, position: Position) -> int:

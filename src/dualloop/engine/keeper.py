@@ -47,6 +47,8 @@ class Keeper:
 
     async def mend(self) -> None:
         """Everything that the book shows to be wrong, put right one step further."""
+        for position in self._desk.book.oversold():
+            self._guard.tell_oversold(position)  # before anything is waited for
         await self._cancel_unwanted()
         for position in list(self._desk.book.positions.values()):
             if position.selling > max(position.held, 0):

@@ -65,8 +65,7 @@ class Leaving:
         """Exits that were made without a record."""
         self._verified: set[str] = set()
         """Positions of an earlier start that the account was seen to have."""
-        self.doubtful: set[Contract] = set()
-        """Contracts of which the account shows fewer than ours: no more is sold than it has."""
+        self.doubtful = wire.doubtful
         self._product: dict[str, Product] = {}
         self._touches: dict[Contract, Touch] = {}
 

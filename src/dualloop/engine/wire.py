@@ -59,6 +59,8 @@ class Wire:
 
     def __init__(self, ledger: Ledger, broker: Broker, inbox: Inbox) -> None:
         self.broker = broker
+        self.doubtful: set[Contract] = set()
+        """Contracts of which the account shows fewer than ours: no more is sold than it has."""
         self.others: dict[Contract, int] = {}
         """Units of each contract that the account holds beyond ours, as last agreed on."""
         self.tried_us = 0
@@ -142,13 +144,16 @@ class Wire:
         return not self.broker.at_once and day is not None and not day.open_us <= self._ledger.now() < day.close_us
 
     async def _sent(self, order: Order, request: OrderRequest) -> str:
-        """Send it; what is proven never to have left is sent again, three times (R17), an entry only unless halted."""
+        """Send it; what is proven never to have left is sent again, three times (R17), but an entry only unless halted,
+        and an exit only unless somebody else seems to have sold."""
         for pause_s in _UNSENT_S:
             try:
                 return await self._sent_once(request)
             except Unreachable:
                 await asyncio.sleep(pause_s)
                 if order.leg is f.Leg.ENTRY and self._ledger.book.halted is not None:
+                    raise
+                if order.leg in f.LEAVING and order.contract in self.doubtful:
                     raise
         return await self._sent_once(request)
 

@@ -39,6 +39,7 @@ class Answered(NamedTuple):
     call: Call
     copy: Copy
     shown: Any
+    asked_us: int
     answered: bool
     true: bool
 
@@ -81,7 +82,7 @@ class Line:
 
     async def read(self, call: Call, script: Script[Read], fresh: Callable[[], T], empty: T, about: str = "") -> T:
         """Ask for something; `about` names what, where the call alone does not."""
-        copy = Copy.FRESH
+        copy, asked_us = Copy.FRESH, self._loop.now_us()
         try:
             await self._pass(Sent(self._loop.now_us(), call, about, arrives=False))
             fate = script.take()
@@ -100,9 +101,9 @@ class Line:
                 self._copies[key] = truth
             await self._sleep(fate.late_us)
         except BaseException:  # whoever asked may also have given up
-            self.answered(Answered(call, copy, empty, answered=False, true=False))
+            self.answered(Answered(call, copy, empty, asked_us, answered=False, true=False))
             raise
-        self.answered(Answered(call, copy, shown, answered=True, true=shown == truth))
+        self.answered(Answered(call, copy, shown, asked_us, answered=True, true=shown == truth))
         return shown
 
     async def check(self) -> None:

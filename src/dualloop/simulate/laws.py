@@ -106,7 +106,7 @@ class Laws:
             ground.say("I17 two instances", ground.now_us(), "a life begins while another one lives")
         self._lives = True
         known = ground.known
-        known.journal_dead = False
+        known.journal_dead = known.looked = False
         if known.alive_since_us is None:
             known.alive_since_us = ground.now_us()
         self._same(book, facts)

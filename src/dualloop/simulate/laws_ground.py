@@ -38,7 +38,9 @@ class Known:
     stale_us: int = 0
     """When the orders were last answered with an old copy, which nobody can tell from the truth."""
     positions_us: int = 0
-    """When the positions were last answered truly."""
+    """Of the last time that the positions were answered truly: when they were asked for."""
+    looked: bool = False
+    """Whether this life was answered any positions."""
     journal_dead: bool = False
     """A write of this life's journal has failed. The next life has a journal again."""
     clock_off_us: int = 0

@@ -193,7 +193,20 @@ class Intents:
             ground.say("I6 intent", tag, what)
         elif told.ended or told.filled or (told.gone and not told.unsent):
             ground.say("I6 over", tag, f"{tag} is sent although the record has its outcome")
+        if told is not None:
+            self._unseen(order, told)
         self._limits(order)
+
+    def _unseen(self, order: OrderRequest, told: Told) -> None:
+        """I15: what an earlier life has bought is not sold before this one has seen what the account has (§5.10)."""
+        ground, whole = self._ground, self._record.rounds.get(told.intent.position)
+        alive_us = ground.known.alive_since_us
+        if told.intent.leg is not f.Leg.EXIT or whole is None or alive_us is None or ground.known.looked:
+            return
+        if whole.filled_us < alive_us:
+            ground.say(
+                "I15 sold unseen", order.tag, f"{order.tag} sells what was bought before the start, without a look"
+            )
 
     def _limits(self, order: OrderRequest) -> None:
         ground, listed = self._ground, self._ground.master
@@ -211,7 +224,9 @@ class Intents:
             ground.say("I15 sells too much", order.tag, f"SELL {order.qty} leaves under {order.tag}, we hold {own}")
         held, hand_us = self._truth.held(order.contract), self._truth.hand_us.get(order.contract)
         bought = self._truth.hand_bought[order.contract]
-        if hand_us and not bought and order.qty > held and ground.overdue(hand_us, PATIENCE_US, start_us=PATIENCE_US):
+        late = hand_us and ground.overdue(hand_us, PATIENCE_US, start_us=PATIENCE_US)
+        seen = hand_us and ground.known.positions_us > hand_us
+        if (late or seen) and not bought and order.qty > held:
             what = f"SELL {order.qty} leaves under {order.tag}, others have left {held}"
             ground.say("I15 sells what others sold", order.tag, what)
 

@@ -1,4 +1,4 @@
-"""Faults that are worst together, and that chance alone would seldom bring together: a third of the days has a theme."""
+"""Faults that are worst together, and that chance alone would seldom bring together: of a third of the days."""
 
 from typing import NamedTuple
 
@@ -25,7 +25,10 @@ THEMES = (
     Theme(rates=((Fault.HIDDEN, 0.8), (Fault.LOST_AFTER, 0.6))),
     Theme(rates=((Fault.TWICE, 0.6), (Fault.READ_FAILS, 0.4))),
     Theme(rates=((Fault.LOST_BEFORE, 0.5),), happens=((Fault.SOLD_BY_HAND, ""),)),
-    Theme(rates=((Fault.LOST_AFTER, 0.7), (Fault.EMPTY_BOOK, 0.9))),
+    Theme(rates=((Fault.LOST_AFTER, 0.7), (Fault.EMPTY_BOOK, 0.9), (Fault.UNTOLD, 0.9))),
+    Theme(rates=((Fault.LOST_AFTER, 0.7), (Fault.STALE_BOOK, 0.8), (Fault.UNTOLD, 0.9))),
+    Theme(rates=((Fault.LOST_AFTER, 0.5), (Fault.HIDDEN, 0.6)), with_entry=True),
+    Theme(rates=((Fault.MODIFY_IGNORED, 0.8),), happens=((Fault.PARTIAL, ""),), with_entry=True),
     Theme(happens=((Fault.PARTIAL, ""),), with_entry=True),
     Theme(rates=((Fault.REFUSED, 0.7),), with_entry=True),
     Theme(happens=((Fault.COMMAND, State.FILLED.value),), dies=True),

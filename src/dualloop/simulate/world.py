@@ -196,8 +196,10 @@ class World:
                 known.stale_us = now_us
         if answered.call is Call.ORDERS:
             self.laws.shown(report.order_id for report in answered.shown)
-        elif answered.true:
-            known.positions_us = now_us
+        elif answered.answered:
+            known.looked = True
+            if answered.true:
+                known.positions_us = answered.asked_us
 
     def _changed(self, order: AccountOrder) -> None:
         self.events += 1
