@@ -122,7 +122,7 @@ class AtTheAccount:
             told = [self._record.order(each.order_id, each.tag) for each in (one, other)]
             keys = {each.intent.position for each in told if each is not None}
             wholes = [self._record.rounds[key] for key in keys if key in self._record.rounds]
-            if any(each is not None and whole.grown_us > each.heard_us for whole in wholes for each in told):
+            if any(each is not None and whole.grown_us + _TOLD_US > each.heard_us for whole in wholes for each in told):
                 continue
             if any(whole.sliced for whole in wholes):
                 continue
