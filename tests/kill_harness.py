@@ -23,8 +23,8 @@ from typing import NamedTuple
 
 from dualloop.book import facts as f
 from dualloop.book.book import Book
-from dualloop.brokers.plain_wire import Told
 from dualloop.market.reasons import Side
+from dualloop.wires.plain_wire import Told
 from kill_place import SPEED, Place, book_of
 
 _WATCHED_WITHIN_S = 10.0

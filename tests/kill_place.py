@@ -13,9 +13,9 @@ from typing import Any, TextIO
 from dualloop.book import facts as f
 from dualloop.book.book import Book
 from dualloop.brokers.plain import ask_once
-from dualloop.brokers.plain_wire import TOLD, WELCOME, Login, Told, Truth, Welcome
 from dualloop.journal import FILE
 from dualloop.market.costs import ChargeTable
+from dualloop.wires.plain_wire import TOLD, WELCOME, Login, Told, Truth, Welcome
 from seeds_day import DAY, EXPIRY, LTP_HEADER, OPTION_HEADER, SPOT_HEADER, write
 
 CLI = [sys.executable, "-m", "dualloop"]

@@ -18,7 +18,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dualloop import cli
-from dualloop.brokers import plain_wire as wire
 from dualloop.brokers.plain import PlainClient, ask_once
 from dualloop.market.instruments import Contract, Instrument, Master, Right
 from dualloop.market.quotes import Candle, Chain, Quote, Tick
@@ -39,6 +38,7 @@ from dualloop.ports import (
 )
 from dualloop.sim.loop import VirtualLoop
 from dualloop.sim.plain_server import PlainServer, Record
+from dualloop.wires import plain_wire as wire
 
 DAY = date(2025, 12, 23)
 CALL = Contract(date(2025, 12, 30), 2_175_000, Right.CE)

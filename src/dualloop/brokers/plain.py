@@ -16,8 +16,6 @@ from typing import TypeVar
 
 import msgspec
 
-from dualloop.brokers import plain_wire as wire
-from dualloop.brokers.plain_wire import Welcome
 from dualloop.market.instruments import Contract, Master
 from dualloop.market.quotes import Candle, Chain, Quote, Tick
 from dualloop.ports import (
@@ -31,6 +29,8 @@ from dualloop.ports import (
     Unknown,
     Unreachable,
 )
+from dualloop.wires import plain_wire as wire
+from dualloop.wires.plain_wire import Welcome
 
 _T = TypeVar("_T")
 

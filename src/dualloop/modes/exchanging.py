@@ -10,7 +10,6 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from dualloop.brokers.plain_wire import Welcome
 from dualloop.config import Config
 from dualloop.history import DataError, DayData
 from dualloop.market.units import MINUTE_US, SECOND_US
@@ -25,8 +24,9 @@ from dualloop.sim.loop import VirtualLoop
 from dualloop.sim.market import RECIPE
 from dualloop.sim.plain_server import PlainServer, Record
 from dualloop.sim.recording import recorded
+from dualloop.wires.plain_wire import Welcome
 
-_BEFORE_OPEN_US = 15 * MINUTE_US
+BEFORE_OPEN_US = 15 * MINUTE_US
 _STALE_US = 3 * SECOND_US
 _STEP_S = 0.005
 """How far, in seconds of the wall clock, the exchange's time may lag when nothing happens at all."""
@@ -79,7 +79,7 @@ def serve(
     Raises `Unreachable` when another exchange serves there.
     """
     hours = floor.data.session
-    start_us = hours.open_us - _BEFORE_OPEN_US if at_us is None else hours.at(at_us)
+    start_us = hours.open_us - BEFORE_OPEN_US if at_us is None else hours.at(at_us)
     clock = FasterClock(start_us, speed)
     loop = VirtualLoop(start_us, pace=Steady(clock))
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
@@ -104,13 +104,13 @@ async def _serve(
     )
     async with server.on(opened.socket):
         ready(opened)
-        _keep_time(loop, _STEP_S * clock.speed)
+        keep_time(loop, _STEP_S * clock.speed)
         await stopped.wait()
 
 
-def _keep_time(loop: VirtualLoop, step_s: float) -> None:
+def keep_time(loop: VirtualLoop, step_s: float) -> None:
     """Virtual time stands at its last timer while clients ask: one comes often enough for ever."""
-    loop.call_later(step_s, _keep_time, loop, step_s)
+    loop.call_later(step_s, keep_time, loop, step_s)
 
 
 def _welcome(floor: Floor, clock: FasterClock) -> Welcome:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from dualloop.book import facts as f
 from dualloop.brokers.plain import PlainClient, ask_once
-from dualloop.brokers.plain_wire import WELCOME, Login, Welcome
 from dualloop.config import Config, ConfigError
 from dualloop.journal import AlreadyRunning, JournalError, state_root
 from dualloop.market.calendar import Session as Hours
@@ -29,6 +28,7 @@ from dualloop.modes.stopping import Signals, run_until_stopped, say
 from dualloop.modes.watchdog import Watchdog
 from dualloop.notify import Notifier
 from dualloop.ports import BrokerError, Unreachable
+from dualloop.wires.plain_wire import WELCOME, Login, Welcome
 
 _Tell = Callable[[f.AnyFact], None]
 _MASTER_TRIES = 5

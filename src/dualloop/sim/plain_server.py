@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from dualloop.brokers import plain_wire as wire
 from dualloop.market.instruments import Contract, Master, Right
 from dualloop.market.quotes import Chain, Tick
 from dualloop.ports import Broker, Feed, OrderReport, Refused, Reports, Ticks, Unreachable
+from dualloop.wires import plain_wire as wire
 
 _AROUND = 12
 """Strikes on each side of a price that a chain is read for (R8)."""

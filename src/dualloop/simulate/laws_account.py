@@ -122,9 +122,7 @@ class AtTheAccount:
             told = [self._record.order(each.order_id, each.tag) for each in (one, other)]
             keys = {each.intent.position for each in told if each is not None}
             wholes = [self._record.rounds[key] for key in keys if key in self._record.rounds]
-            if any(each is not None and whole.grown_us + _TOLD_US > each.heard_us for whole in wholes for each in told):
-                continue
-            if any(whole.sliced for whole in wholes):
+            if any(whole.sliced or whole.grew_while_left for whole in wholes):
                 continue
             if len(keys) < 2 and one.qty + other.qty <= self._ground.master.freeze:
                 return True

@@ -70,8 +70,8 @@ class Round:
     absent: int = 0
     """Exits of it that were proven absent, the last at `absent_us`."""
     absent_us: int = 0
-    grown_us: int = 0
-    """When more of its entry was last known to have filled."""
+    grew_while_left: bool = False
+    """More of its entry filled once it was being left, or a moment before: that takes a second exit."""
     sliced: bool = False
     """The broker has called an order of it too large: it may be left in smaller ones."""
 
@@ -219,7 +219,11 @@ class Record:
         if told.intent.leg is f.Leg.ENTRY and fact.tag not in self.rounds:
             self.rounds[fact.tag] = Round(fact.tag, told, self._now_us())
         elif told.intent.leg is f.Leg.ENTRY and grows:
-            self.rounds[fact.tag].grown_us = self._now_us()
+            self._grew(self.rounds[fact.tag])
+
+    def _grew(self, whole: Round) -> None:
+        exits = [leg.heard_us for leg in whole.legs if leg.intent.leg is not f.Leg.COVER]
+        whole.grew_while_left = whole.grew_while_left or bool(exits)
 
     def _changing(self, fact: f.ChangeIntended) -> None:
         told = self.orders.get(fact.tag)

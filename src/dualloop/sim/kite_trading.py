@@ -1,0 +1,229 @@
+"""Kite's orders: placing, changing, the books, and what an order needs and costs.
+
+Facts and their sources: `shared/facts/brokers.md` A6 to A9, A12, A14, A15.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from dualloop.market.reasons import Product, Reject
+from dualloop.market.units import MINUTE_US
+from dualloop.ports import Refused
+from dualloop.sim.kite_stream import WORDS
+from dualloop.sim.wire_desk import Desk
+from dualloop.sim.wire_dialect import Answer, Ask, Route
+from dualloop.sim.wire_faults import Call
+from dualloop.sim.wire_market import Item
+from dualloop.sim.wire_orders import Alter, Kind, Life, Wish
+from dualloop.wires import kite_books, kite_forms, kite_money, kite_wire
+from dualloop.wires.kite_forms import PlaceForm
+from dualloop.wires.kite_money import OrderMargin, Proposed
+from dualloop.wires.told import Charges, Failure, Trouble, Wrong
+
+_PRODUCTS = {word: product for product, word in WORDS.products.items()}
+_VARIETY = "regular"
+_JSON = "application/json"
+
+
+class Trading:
+    """The calls about orders, over one desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def routes(self) -> tuple[Route, ...]:
+        return (
+            Route("POST", "/orders/{variety}", Call.PLACE, self._place, "place"),
+            Route("PUT", "/orders/{variety}/{order_id}", Call.CHANGE, self._modify, "other"),
+            Route("DELETE", "/orders/{variety}/{order_id}", Call.CHANGE, self._cancel, "other"),
+            Route("GET", "/orders", Call.BOOK, self._orders, "other"),
+            Route("GET", "/orders/{order_id}", Call.BOOK, self._history, "other"),
+            Route("GET", "/orders/{order_id}/trades", Call.BOOK, self._order_trades, "other"),
+            Route("GET", "/trades", Call.BOOK, self._trades, "other"),
+            Route("GET", "/portfolio/positions", Call.BOOK, self._positions, "other"),
+            Route("GET", "/portfolio/holdings", Call.BOOK, self._holdings, "other"),
+            Route("POST", "/margins/orders", Call.OTHER, self._order_margins, "other"),
+            Route("POST", "/margins/basket", Call.OTHER, self._basket, "other"),
+            Route("POST", "/charges/orders", Call.OTHER, self._notes, "other"),
+        )
+
+    def empty(self, route: Route) -> Answer:
+        """An empty book."""
+        if route.path == "/portfolio/positions":
+            return _success(kite_books.write_positions(kite_books.Positions((), ())))
+        return _success(kite_wire.write_answer([]))
+
+    # -- orders ------------------------------------------------------------------------------
+
+    async def _place(self, ask: Ask) -> Answer:
+        fields = _form(ask)
+        form = kite_forms.read_place_form(fields)
+        if isinstance(form, Wrong):
+            return _input(form.what)
+        variety = ask.request.match_info["variety"]
+        if variety != _VARIETY:
+            return _input(f"Invalid `variety`: this simulated exchange has {_VARIETY} orders alone.")
+        item = self._desk.market.find(form.exchange, form.symbol)
+        if item is None:
+            return _input("The instrument you are placing an order for has either expired or does not exist.")
+        if form.product not in _PRODUCTS:
+            return _input(f"Invalid `product`: {form.product} is not for {form.exchange}.")
+        ttl_us = 0
+        if form.validity == "TTL":
+            minutes = fields.get("validity_ttl", "")
+            if not (minutes.isascii() and minutes.isdecimal() and 0 < int(minutes[:5]) <= 1440):
+                return _input("Invalid `validity_ttl`.")
+            ttl_us = int(minutes[:5]) * MINUTE_US
+        wish = _wish(form, item, ttl_us)
+        if form.autoslice and form.qty > item.freeze:
+            return await self._place_slices(wish)
+        return _success(kite_wire.write_order_id(await self._send(wish)))
+
+    async def _send(self, wish: Wish) -> str:
+        """The order's id. Raises `Refused`."""
+        return (await self._desk.place(wish)).order_id
+
+    async def _place_slices(self, wish: Wish) -> Answer:
+        """Pieces of at most the freeze quantity, the first of which is the parent; some may be refused."""
+        item, most = wish.item, self._desk.rules.slices
+        size = item.freeze // item.lot * item.lot
+        pieces = [min(size, wish.qty - done) for done in range(0, wish.qty, size)]
+        if len(pieces) > most:
+            return _input(f"An order is cut into at most {most} slices.")
+        parent = await self._send(wish._replace(qty=pieces[0]))
+        children: list[object] = []
+        for qty in pieces[1:]:
+            try:
+                children.append({"order_id": await self._send(wish._replace(qty=qty))})
+            except Refused as error:
+                told = {"code": 400, "error_type": "OrderException", "message": str(error), "data": None}
+                children.append({"error": told})
+        return _success(kite_wire.write_answer({"order_id": parent, "children": children}))
+
+    async def _modify(self, ask: Ask) -> Answer:
+        form = kite_forms.read_modify_form(_form(ask))
+        if isinstance(form, Wrong):
+            return _input(form.what)
+        kind = None if form.kind is None else Kind(form.kind)
+        order_id = ask.request.match_info["order_id"]
+        alter = Alter(kind, form.qty, form.limit, form.trigger, form.validity, form.protection_bp)
+        await self._desk.modify(order_id, alter)
+        return _success(kite_wire.write_order_id(order_id))
+
+    async def _cancel(self, ask: Ask) -> Answer:
+        order_id = ask.request.match_info["order_id"]
+        await self._desk.cancel(order_id)
+        return _success(kite_wire.write_order_id(order_id))
+
+    # -- books -------------------------------------------------------------------------------
+
+    async def _orders(self, ask: Ask) -> Answer:
+        return _success(kite_books.write_orders(self._desk.orders(WORDS), self._desk.user.user_id))
+
+    async def _history(self, ask: Ask) -> Answer:
+        history = self._desk.history(self._found(ask), WORDS)
+        return _success(kite_books.write_orders(history, self._desk.user.user_id))
+
+    async def _order_trades(self, ask: Ask) -> Answer:
+        fills = self._desk.fills(WORDS, self._found(ask).order_id)
+        return _success(kite_books.write_trades(fills))
+
+    async def _trades(self, ask: Ask) -> Answer:
+        return _success(kite_books.write_trades(self._desk.fills(WORDS)))
+
+    async def _positions(self, ask: Ask) -> Answer:
+        """All of them were opened today: both lists are the same."""
+        nets = tuple(self._desk.nets(WORDS))
+        return _success(kite_books.write_positions(kite_books.Positions(nets, nets)))
+
+    async def _holdings(self, ask: Ask) -> Answer:
+        """Of shares, which nobody has here."""
+        return _success(kite_wire.write_answer([]))
+
+    def _found(self, ask: Ask) -> Life:
+        life = self._desk.life(ask.request.match_info["order_id"])
+        if life is None:
+            raise Refused("couldn't find that `order_id`", Reject.GONE)
+        return life
+
+    # -- margins and charges -----------------------------------------------------------------
+
+    async def _order_margins(self, ask: Ask) -> Answer:
+        return await self._of_proposed(
+            ask, lambda orders: kite_money.write_order_margins([self._margin(each, item) for each, item in orders])
+        )
+
+    async def _notes(self, ask: Ask) -> Answer:
+        return await self._of_proposed(
+            ask, lambda orders: kite_money.write_charges([(each, self._charges(each, item)) for each, item in orders])
+        )
+
+    async def _basket(self, ask: Ask) -> Answer:
+        """Each by itself and all together; one position helps no other here."""
+        return await self._of_proposed(ask, self._write_basket)
+
+    async def _of_proposed(self, ask: Ask, write: Callable[[Sequence[tuple[Proposed, Item]]], bytes]) -> Answer:
+        proposed = kite_money.read_proposed(ask.body)
+        if isinstance(proposed, Wrong):
+            return _input(proposed.what)
+        found = [(each, self._desk.market.find(each.exchange, each.symbol)) for each in proposed]
+        known = [(each, item) for each, item in found if item is not None]
+        if len(known) < len(found):
+            return _input("Invalid `tradingsymbol`.")
+        return _success(write(known))
+
+    def _margin(self, order: Proposed, item: Item) -> OrderMargin:
+        needed = self._desk.margin(item, order.side, order.qty, order.price)
+        return OrderMargin(order.symbol, order.exchange, needed.total, needed.premium, self._charges(order, item))
+
+    def _charges(self, order: Proposed, item: Item) -> Charges:
+        """At its price, or at the last."""
+        price = order.price or self._desk.market.ltp(item) or 0
+        return self._desk.charges(order.side, order.qty * price)
+
+    def _write_basket(self, orders: Sequence[tuple[Proposed, Item]]) -> bytes:
+        each = [self._margin(order, item) for order, item in orders]
+        charges = Charges(*(sum(parts) for parts in zip(*(one.charges for one in each), strict=True)))
+        total, premium = sum(one.total for one in each), sum(one.premium for one in each)
+        summed = OrderMargin("", "", total, premium, charges if each else Charges(0, 0, 0, 0, 0, 0, 0))
+        rows = msgspec.json.decode(kite_money.write_order_margins([summed, *each]), type=_Rows).data
+        return msgspec.json.encode(
+            {"status": "success", "data": {"initial": rows[0], "final": rows[0], "orders": rows[1:]}}
+        )
+
+
+class _Rows(msgspec.Struct):
+    """An answer of which the rows are passed on as they are."""
+
+    data: list[msgspec.Raw]
+
+
+def _wish(form: PlaceForm, item: Item, ttl_us: int) -> Wish:
+    return Wish(
+        item,
+        form.side,
+        form.qty,
+        Kind(form.kind),
+        _PRODUCTS.get(form.product, Product.INTRADAY),
+        form.limit,
+        form.trigger,
+        form.validity,
+        ttl_us,
+        _VARIETY,
+        form.protection_bp,
+        form.tag,
+    )
+
+
+def _form(ask: Ask) -> Mapping[str, str]:
+    return dict(parse_qsl(ask.body.decode("utf-8", "replace")))
+
+
+def _success(body: bytes) -> Answer:
+    return Answer(200, _JSON, body)
+
+
+def _input(text: str) -> Answer:
+    return Answer(400, _JSON, kite_wire.write_failure(Failure(Trouble.REFUSED, text, "InputException")))

@@ -1,0 +1,248 @@
+"""A broker's desk over the simulated account, in no dialect: what both of them ask of it.
+
+Orders are checked by the broker's dated rules here and by the exchange's in the account, which matches them. Whatever
+is refused at once raises `Refused`; what the risk desk or the exchange says no to stands in the book as rejected.
+"""
+
+from typing import NamedTuple
+
+from dualloop.market.costs import ChargeTable, Leg
+from dualloop.market.reasons import Reject, Side
+from dualloop.market.units import SECOND_US, rupees
+from dualloop.ports import Change, OrderRequest, Refused
+from dualloop.sim.account_orders import free_money
+from dualloop.sim.broker import Account
+from dualloop.sim.loop import VirtualLoop
+from dualloop.sim.wire_books import Books, Hear
+from dualloop.sim.wire_market import Item, WireMarket
+from dualloop.sim.wire_orders import Alter, Kind, Life, Stage, Step, Wish, Words
+from dualloop.sim.wire_rules import Facts, check_size, check_words, protected
+from dualloop.wires.told import BookOrder, Charges, Fill, Funds, Net, User
+
+_SHORT_MARGIN_PCT = 14
+"""Of the index's value: about what selling an option blocks (span and exposure). Buyers pay the premium."""
+
+
+class Margin(NamedTuple):
+    """What an order needs, paise; `premium` is the part that is paid."""
+
+    total: int
+    premium: int
+
+
+class Desk:
+    """One account. `funds`: paise at the start of the day."""
+
+    def __init__(
+        self,
+        account: Account,
+        market: WireMarket,
+        loop: VirtualLoop,
+        *,
+        user: User,
+        rules: Facts,
+        charges: ChargeTable,
+        funds: int,
+        seed: int = 0,
+    ) -> None:
+        self.account = account
+        self.market = market
+        self.user = user
+        self.rules = rules
+        self._loop = loop
+        self._charges = charges
+        self._funds = funds
+        self.books = Books(market, loop, seed)
+        account.rules.in_book = True
+        account.changed = self.books.changed
+
+    def now_us(self) -> int:
+        """The simulated clock."""
+        return self._loop.now_us()
+
+    @property
+    def hears(self) -> list[Hear]:
+        """Who is told of each step of each order, at its time."""
+        return self.books.hears
+
+    # -- orders ------------------------------------------------------------------------------
+
+    async def place(self, wish: Wish) -> Life:
+        """Send it. Raises `Refused`."""
+        self._check(wish)
+        limit = self._limit(wish)
+        self._check_funds(wish)
+        trigger = wish.trigger if wish.kind.stops else None
+        contract = wish.item.contract
+        assert contract is not None, "it was checked"
+        request = OrderRequest(
+            wish.tag,
+            contract,
+            wish.item.symbol,
+            wish.side,
+            wish.qty,
+            self.now_us(),
+            limit=limit,
+            trigger=trigger,
+            product=wish.product,
+        )
+        self.books.expect(wish)
+        try:
+            order_id = await self.account.place(request)
+        except Refused:  # of a call that was lost nobody knows
+            self.books.give_up(wish)
+            raise
+        life = self.books.lives[order_id]
+        if wish.validity == "IOC":
+            self._end(order_id)
+        elif wish.ttl_us:
+            self._loop.call_later(wish.ttl_us / SECOND_US, self._end, order_id)
+        return life
+
+    async def modify(self, order_id: str, alter: Alter) -> None:
+        """Change it. Raises `Refused`."""
+        life = self._living(order_id)
+        last, wish = life.last, life.wish
+        kind = alter.kind or last.kind
+        changed = wish._replace(
+            kind=kind,
+            qty=last.qty if alter.qty is None else alter.qty,
+            limit=last.limit if alter.limit is None else alter.limit,
+            trigger=last.trigger if alter.trigger is None else alter.trigger,
+            protection_bp=alter.protection_bp or 0,
+        )
+        self._check(changed)
+        trigger = changed.trigger if kind.stops and last.stage is Stage.TRIGGER else None
+        if kind.stops and last.stage is not Stage.TRIGGER and last.kind is Kind.LIMIT:
+            raise Refused("a limit order does not become a stop order")
+        change = Change(changed.qty, self._limit(changed), trigger)
+        self.books.through(life.order_id, Stage.MODIFY_VALIDATING, Stage.MODIFYING)
+        try:
+            await self.account.modify(life.order_id, change)
+        except Refused:
+            if not life.last.stage.final:
+                self.books.through(life.order_id, Stage.NOT_MODIFIED)
+            raise
+        finally:
+            self._settle(life, last)
+        if validity := alter.validity:
+            life.wish = wish._replace(validity=validity)
+            if validity == "IOC":
+                self._end(life.order_id)
+
+    async def cancel(self, order_id: str) -> None:
+        """End it. Raises `Refused`."""
+        life = self._living(order_id)
+        last = life.last
+        self.books.through(life.order_id, Stage.CANCELLING)
+        try:
+            await self.account.cancel(life.order_id)
+        finally:
+            self._settle(life, last)
+
+    def _settle(self, life: Life, before: Step) -> None:
+        """Whatever was refused or forgotten leaves the order as it was."""
+        if life.last.stage in (Stage.MODIFYING, Stage.NOT_MODIFIED, Stage.CANCELLING):
+            self.books.stand(life.order_id, before)
+
+    def life(self, order_id: str) -> Life | None:
+        """An order that the books show, by either of its ids."""
+        return self.books.life(order_id)
+
+    def _living(self, order_id: str) -> Life:
+        life = self.books.lives.get(order_id)
+        if life is None:
+            raise Refused("there is no such order", Reject.GONE)
+        if life.last.stage.final:
+            raise Refused(f"the order is {life.last.stage.lower()} already", Reject.GONE)
+        return life
+
+    def _end(self, order_id: str) -> None:
+        """Its validity is over."""
+        if not self.books.lives[order_id].last.stage.final:
+            self.account.by_hand.cancel(order_id)
+
+    def _check(self, wish: Wish) -> None:
+        """Raises `Refused` for what is taken in no market."""
+        item, market = wish.item, not wish.kind.priced
+        if item.contract is None:
+            raise Refused(f"{item.symbol} cannot be traded")
+        check_words(self.rules, market=market, protection_bp=wish.protection_bp, validity=wish.validity, tag=wish.tag)
+        if wish.kind.priced and not wish.limit:
+            raise Refused(f"an order of type {wish.kind} needs a price")
+        if wish.kind.stops and not wish.trigger:
+            raise Refused(f"an order of type {wish.kind} needs a trigger price")
+        prices = (wish.limit if wish.kind.priced else 0, wish.trigger if wish.kind.stops else 0)
+        check_size(item.lot, item.freeze, item.tick, wish.qty, prices)
+
+    def _check_funds(self, wish: Wish) -> None:
+        """Raises `Refused` for want of money, where the broker looks at once."""
+        if not self.rules.asks_funds or wish.side is not Side.BUY:
+            return
+        needed, free = self.margin(wish.item, wish.side, wish.qty, wish.limit).total, max(0, self.funds().net)
+        if needed > free:
+            text = f"insufficient funds: the margin is {rupees(needed)}, {rupees(free)} are available"
+            raise Refused(text, Reject.MARGIN)
+
+    def _limit(self, wish: Wish) -> int:
+        """Its price at the exchange. Raises `Refused` where there can be none."""
+        if wish.kind.priced:
+            return wish.limit
+        contract = wish.item.contract
+        assert contract is not None, "it was checked"
+        price = wish.trigger if wish.kind is Kind.SLM else self.market.ltp(wish.item)
+        if not price:
+            raise Refused("there is no price yet that a market order could be protected around")
+        rules = self.account.rules
+        circuit = self.account.tape.circuit(contract, rules.low_limit, rules.high_limit)
+        return protected(wish.side, price, wish.protection_bp, wish.item.tick, circuit)
+
+    # -- books -------------------------------------------------------------------------------
+
+    def orders(self, words: Words) -> list[BookOrder]:
+        """The order book."""
+        return self.books.orders(words)
+
+    def history(self, life: Life, words: Words) -> list[BookOrder]:
+        """Each status that an order went through."""
+        return self.books.history(life, words)
+
+    def fills(self, words: Words, order_id: str = "") -> list[Fill]:
+        """The trade book, or the trades of one order."""
+        return self.books.fills(words, order_id)
+
+    def nets(self, words: Words) -> list[Net]:
+        """The positions."""
+        return self.books.nets(words, self.market.ltp)
+
+    def funds(self) -> Funds:
+        """Money. Charges are not taken off it."""
+        paid = sum(
+            trade.qty * trade.price * (1 if trade.life.wish.side is Side.BUY else -1) for trade in self.books.trades
+        )
+        free = free_money(self._funds, self.books.accounts.values())
+        return Funds(net=free, cash=self._funds, opening=self._funds, used=self._funds - free, premium=paid)
+
+    def margin(self, item: Item, side: Side, qty: int, price: int) -> Margin:
+        """What an order of its own needs; a sale of what is held needs nothing. Without a price: at the last."""
+        premium = qty * (price or self.market.ltp(item) or 0)
+        if side is Side.BUY:
+            return Margin(premium, premium)
+        held = self.account.net(item.contract) if item.contract is not None else 0
+        if held >= qty:
+            return Margin(0, 0)
+        spot = self.market.ltp(self.market.index) or 0
+        return Margin((qty - max(0, held)) * spot * _SHORT_MARGIN_PCT // 100, 0)
+
+    def charges(self, side: Side, value: int) -> Charges:
+        """Of one executed order of that value, paise."""
+        found = self._charges.of([Leg(side, value, self.market.session.day)])
+        return Charges(
+            total=found.total,
+            brokerage=found.brokerage,
+            stt=found.stt,
+            exchange=found.exchange_fee,
+            sebi=found.sebi_fee,
+            stamp=found.stamp_duty,
+            gst=found.gst,
+        )

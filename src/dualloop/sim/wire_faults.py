@@ -1,0 +1,115 @@
+"""What goes wrong at the wires, by name: drawn from the seed, or scripted by a test for the next calls of a kind.
+
+Each fate says what becomes of one call, one order event or one socket. What is done at the account is done all the
+same, but for `too-many` and `token-killed`, and for `server-error` every other time.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from random import Random
+from types import MappingProxyType
+
+from dualloop.market.units import SECOND_US
+from dualloop.sim.account_faults import Script
+
+
+class Fate(StrEnum):
+    HANGS = "accept-then-hang"
+    """Done, and no answer ever comes."""
+    TIMEOUT_TEXT = "timeout-text"
+    """Done, and answered that the request has timed out."""
+    SERVER_ERROR = "server-error"
+    HTML = "html"
+    EMPTY_BODY = "empty-body"
+    TRUNCATED = "truncated"
+    SLOW_BYTES = "slow-bytes"
+    HALF_OPEN = "half-open"
+    """The socket stays open and says nothing more at all."""
+    SILENT = "silent"
+    """Heartbeats come, ticks do not."""
+    EVENTS_DOUBLED = "events-doubled"
+    EVENTS_REORDERED = "events-reordered"
+    HIDDEN = "hidden"
+    """Accepted, and for a while shown by no book and no event."""
+    TOKEN_KILLED = "token-killed"  # noqa: S105 - the name of a fault
+    TOO_MANY = "too-many"
+    STALE_BOOK = "stale-book"
+    """As it was the last time it was answered."""
+    EMPTY_BOOK = "empty-book"
+
+
+class Call(StrEnum):
+    LOGIN = "login"
+    PLACE = "place"
+    CHANGE = "change"
+    """Modify and cancel."""
+    BOOK = "book"
+    """Orders, trades, positions, funds."""
+    QUOTE = "quote"
+    HISTORY = "history"
+    OTHER = "other"
+    SOCKET = "socket"
+    EVENT = "event"
+
+
+_ANSWERS = frozenset(
+    {Fate.SERVER_ERROR, Fate.HTML, Fate.EMPTY_BODY, Fate.TRUNCATED, Fate.SLOW_BYTES, Fate.TOKEN_KILLED, Fate.TOO_MANY}
+)
+_READS = _ANSWERS | {Fate.HANGS}
+_WRITES = _READS | {Fate.TIMEOUT_TEXT}
+MEETS: Mapping[Call, frozenset[Fate]] = MappingProxyType(
+    {
+        Call.LOGIN: _ANSWERS - {Fate.TOKEN_KILLED},
+        Call.PLACE: _WRITES | {Fate.HIDDEN},
+        Call.CHANGE: _WRITES,
+        Call.BOOK: _READS | {Fate.STALE_BOOK, Fate.EMPTY_BOOK},
+        Call.QUOTE: _READS,
+        Call.HISTORY: _READS,
+        Call.OTHER: _READS,
+        Call.SOCKET: frozenset({Fate.HALF_OPEN, Fate.SILENT}),
+        Call.EVENT: frozenset({Fate.EVENTS_DOUBLED, Fate.EVENTS_REORDERED}),
+    }
+)
+"""Which fates each kind of call may meet."""
+_ONE_IN = 12
+"""Of the calls that could meet a named fate, so many times rarer a login is lost."""
+_RARE = {Fate.TOKEN_KILLED: 20}
+_HIDDEN_US = 8 * SECOND_US
+"""About how long an order was once not seen (kite.trade forum 35732)."""
+_SOCKET_LATEST_US = 60 * SECOND_US
+
+
+class WireFaults:
+    """`names` are drawn, one in a dozen calls; `script[call]` is what the next calls meet, whatever was drawn."""
+
+    def __init__(self, seed: int = 0, names: Iterable[Fate] = ()) -> None:
+        self._rng = Random(f"wire faults {seed}")
+        self._names = tuple(dict.fromkeys(names))
+        self.script: dict[Call, Script[Fate | None]] = {call: Script(None) for call in Call}
+        for call, script in self.script.items():
+            usual = [name for name in self._names if name in MEETS[call]]
+            if usual:
+                script.draw = lambda fates=usual: self._draw(fates)  # type: ignore[misc]
+        self.hidden_us = _HIDDEN_US
+
+    def take(self, call: Call) -> Fate | None:
+        """What becomes of a call that is made now."""
+        return self.script[call].take()
+
+    def coin(self) -> bool:
+        """Heads: it happened before the server failed."""
+        return self._rng.random() < 0.5
+
+    def socket_after_us(self) -> int:
+        """How long a socket is well before its fate comes; a scripted one soon."""
+        return self._rng.randrange(_SOCKET_LATEST_US // 10, _SOCKET_LATEST_US) if self._names else SECOND_US
+
+    def _draw(self, fates: list[Fate]) -> Fate | None:
+        fate = self._rng.choice(fates)
+        return fate if self._rng.randrange(_ONE_IN * _RARE.get(fate, 1)) == 0 else None
+
+
+def fates(text: str) -> list[Fate]:
+    """The faults of a comma-separated list; `all` for every one. Raises `ValueError` with the first unknown name."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    return list(Fate) if names == ["all"] else [Fate(name) for name in names]

@@ -1,0 +1,171 @@
+"""An order's life as a broker's books tell it: what was asked for, and each status that it went through.
+
+A book shows a step once its time has come: a status takes a few milliseconds to be known, whatever is true already.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from dualloop.market.reasons import Product, Side
+from dualloop.market.units import ratio_half_up
+from dualloop.sim.wire_market import Item
+from dualloop.wires.told import BookOrder
+
+
+class Kind(StrEnum):
+    LIMIT = "LIMIT"
+    MARKET = "MARKET"
+    SL = "SL"
+    SLM = "SL-M"
+
+    @property
+    def priced(self) -> bool:
+        """It has a limit of its own."""
+        return self in (Kind.LIMIT, Kind.SL)
+
+    @property
+    def stops(self) -> bool:
+        """It waits for a trigger."""
+        return self in (Kind.SL, Kind.SLM)
+
+
+class Stage(StrEnum):
+    """Kite's words for them."""
+
+    RECEIVED = "PUT ORDER REQ RECEIVED"
+    VALIDATING = "VALIDATION PENDING"
+    OPENING = "OPEN PENDING"
+    OPEN = "OPEN"
+    TRIGGER = "TRIGGER PENDING"
+    MODIFY_VALIDATING = "MODIFY VALIDATION PENDING"
+    MODIFYING = "MODIFY PENDING"
+    MODIFIED = "MODIFIED"
+    NOT_MODIFIED = "NOT MODIFIED"
+    CANCELLING = "CANCEL PENDING"
+    CANCELLED = "CANCELLED"
+    COMPLETE = "COMPLETE"
+    REJECTED = "REJECTED"
+    UPDATE = "UPDATE"
+    """Of an event alone: filled in part. A book says `OPEN`."""
+
+    @property
+    def final(self) -> bool:
+        return self in (Stage.CANCELLED, Stage.COMPLETE, Stage.REJECTED)
+
+
+class Wish(NamedTuple):
+    """An order as it was asked for. Units, paise; `limit` and `trigger` 0 where there is none.
+
+    `protection_bp`: hundredths of a percent, -1 for the broker's own band. `variety` and `validity` are the dialect's
+    words, of which `IOC` alone means something here.
+    """
+
+    item: Item
+    side: Side
+    qty: int
+    kind: Kind
+    product: Product
+    limit: int = 0
+    trigger: int = 0
+    validity: str = "DAY"
+    ttl_us: int = 0
+    """It is cancelled so long after; 0: at the end of the day."""
+    variety: str = ""
+    protection_bp: int = 0
+    tag: str = ""
+
+
+class Alter(NamedTuple):
+    """What is to change; None: stays."""
+
+    kind: Kind | None = None
+    qty: int | None = None
+    limit: int | None = None
+    trigger: int | None = None
+    validity: str | None = None
+    protection_bp: int | None = None
+
+
+class Step(NamedTuple):
+    """A status and what stood with it. `value` is the sum of price x quantity of what had filled, paise."""
+
+    at_us: int
+    stage: Stage
+    kind: Kind
+    qty: int
+    limit: int
+    trigger: int
+    filled: int = 0
+    value: int = 0
+    note: str = ""
+
+
+@dataclass(slots=True)
+class Life:
+    """One order. `hidden_until_us`: no book shows it before."""
+
+    order_id: str
+    unique_id: str
+    exchange_order_id: str
+    wish: Wish
+    steps: list[Step] = field(default_factory=list)
+    hidden_until_us: int = 0
+    told_us: int = 0
+    """When its newest step is told of: one comes after the other."""
+
+    @property
+    def last(self) -> Step:
+        """The newest, shown or not."""
+        return self.steps[-1]
+
+    def seen(self, now_us: int) -> list[Step]:
+        """The steps that a book may show by now, in order."""
+        if now_us < self.hidden_until_us:
+            return []
+        return [step for step in self.steps if step.at_us <= now_us]
+
+
+class Words(NamedTuple):
+    """How a dialect says it all."""
+
+    kinds: Mapping[Kind, str]
+    products: Mapping[Product, str]
+    stages: Mapping[Stage, str]
+    token: Callable[[Item], int]
+    symbol: Callable[[Item], str]
+
+
+_AT_THE_EXCHANGE = frozenset(Stage) - {Stage.RECEIVED, Stage.VALIDATING, Stage.OPENING}
+
+
+def book_order(life: Life, step: Step, words: Words) -> BookOrder:
+    """The order as of that step. What was left of a cancelled one stays pending too, as at Kite."""
+    wish = life.wish
+    left = step.qty - step.filled
+    known = step.stage in _AT_THE_EXCHANGE and not (step.stage is Stage.REJECTED and not life.exchange_order_id)
+    return BookOrder(
+        order_id=life.order_id,
+        status=words.stages[step.stage],
+        symbol=words.symbol(wish.item),
+        exchange=wish.item.exchange,
+        token=words.token(wish.item),
+        side=wish.side,
+        kind=words.kinds[step.kind],
+        product=words.products[wish.product],
+        variety=wish.variety,
+        validity=wish.validity,
+        qty=step.qty,
+        filled=step.filled,
+        pending=0 if step.stage is Stage.REJECTED else left,
+        cancelled=left if step.stage in (Stage.CANCELLED, Stage.REJECTED) else 0,
+        limit=step.limit,
+        trigger=step.trigger,
+        average_e4=ratio_half_up(step.value * 100, step.filled) if step.filled else 0,
+        at_us=step.at_us,
+        exchange_order_id=life.exchange_order_id if known else "",
+        unique_id=life.unique_id,
+        tag=wish.tag,
+        note=step.note,
+    )
