@@ -18,8 +18,7 @@ from dualloop.market.quotes import Tick
 from dualloop.market.units import SECOND_US
 from dualloop.modes.inputs import Market
 from dualloop.modes.runs import Work
-from dualloop.ports import Unknown, Unreachable
-from dualloop.sim.account_faults import Copy, Hangs
+from dualloop.sim.account_faults import Copy
 from dualloop.sim.account_line import Answered, Call, Sent
 from dualloop.sim.account_orders import AccountOrder
 from dualloop.sim.bare_loop import BareLoop
@@ -33,6 +32,7 @@ from dualloop.simulate.faults import Fault
 from dualloop.simulate.feed_weather import FeedWeather
 from dualloop.simulate.laws import Known, Laws
 from dualloop.simulate.life import Life
+from dualloop.simulate.outages import Outages
 from dualloop.simulate.outcome import Violation
 from dualloop.simulate.people import AtOurCommands, AtTheApp
 from dualloop.simulate.plan import Happening, Plan
@@ -40,7 +40,6 @@ from dualloop.simulate.process import factory
 from dualloop.simulate.themes import DOWN
 from dualloop.simulate.weather import Weather
 
-_DOWN = (Unknown, Unreachable, Hangs())
 _STEPS_S = (-60.0, -8.0, -2.5, 2.5, 8.0, 60.0)
 _LIES = {Copy.STALE: Fault.STALE_BOOK, Copy.EMPTY: Fault.EMPTY_BOOK}
 _WRITES = (Call.PLACE, Call.MODIFY, Call.CANCEL)
@@ -91,9 +90,7 @@ class World:
         self.wrong: list[Violation] = []
         """What was noticed beside the laws."""
         self._app = AtTheApp(self.account, self.contract, self.data.master.lot if self.data.master else 1)
-        self._lasting: Counter[Fault] = Counter()
-        self._unmet: set[Fault] = set()
-        """What lasts now, and has done nothing so far."""
+        self._outages = Outages(self.account, self.known, self.hours, self._app.lot, self.loop, self.note)
         self._waiting: list[Happening] = []
         self._others: dict[asyncio.Task[None], None] = {}
         """Programs that were started beside ours."""
@@ -175,11 +172,11 @@ class World:
         self.events += 1
         faults, rules = self.account.faults, self.account.rules
         if faults.down is not None:
-            self._meets(Fault.DISCONNECTED)
+            self._outages.meets(Fault.DISCONNECTED)
         elif faults.logged_out:
-            self._meets(Fault.LOGGED_OUT)
+            self._outages.meets(Fault.LOGGED_OUT)
         elif sent.call in _WRITES and rules.halted:
-            self._meets(Fault.MARKET_HALT)
+            self._outages.meets(Fault.MARKET_HALT)
         self.laws.request(sent)
 
     def _answered(self, answered: Answered) -> None:
@@ -204,16 +201,10 @@ class World:
     def _changed(self, order: AccountOrder) -> None:
         self.events += 1
         if order.filled:
-            self._meets(Fault.PRICE_UNTOLD)
+            self._outages.meets(Fault.PRICE_UNTOLD)
             if order.alive:
-                self._meets(Fault.PARTIAL)
+                self._outages.meets(Fault.PARTIAL)
         self.laws.order(order)
-
-    def _meets(self, fault: Fault) -> None:
-        """If that lasts now: it does something."""
-        if fault in self._unmet:
-            self._unmet.discard(fault)
-            self.note(fault)
 
     # -- what happens ------------------------------------------------------------------------
 
@@ -233,7 +224,7 @@ class World:
         while True:
             await asyncio.sleep(1.0 if self._is_busy() else 30.0)
             if self.account.faults.no_ticks and self._is_busy():
-                self._meets(Fault.SILENCE)
+                self._outages.meets(Fault.SILENCE)
             self.laws.tick()
 
     def _is_busy(self) -> bool:
@@ -262,58 +253,10 @@ class World:
             case _ if fault in _BY_HAND:
                 happens = self._app.act(fault, each.number)
             case _:
-                self._begin(each)
+                self._outages.begin(each)
                 happens = False
         if happens:
             self.note(fault)
-
-    def _begin(self, each: Happening) -> None:
-        """Something begins to last."""
-        faults, fault, for_us = self.account.faults, each.fault, each.for_us
-        match fault:
-            case Fault.PARTIAL:
-                self.account.rules.depth = self._app.lot * (0, 1, 1, 1, 2)[each.number % 5]
-            case Fault.PRICE_UNTOLD:
-                faults.price_hidden_us = each.for_us
-            case Fault.DISCONNECTED:
-                faults.down = _DOWN[each.number % len(_DOWN)]
-            case Fault.LOGGED_OUT:
-                faults.logged_out = True
-            case Fault.SILENCE:
-                faults.no_ticks = True
-            case Fault.MARKET_HALT:
-                for_us = self._halt_market(each)
-        self._unmet.add(fault)
-        self._lasting[fault] += 1
-        self.loop.call_later(for_us / SECOND_US, self._over, fault)
-
-    def _over(self, fault: Fault) -> None:
-        """Something that lasted is over, unless it began again meanwhile."""
-        self._lasting[fault] -= 1
-        if self._lasting[fault] > 0:
-            return
-        self._unmet.discard(fault)
-        faults = self.account.faults
-        match fault:
-            case Fault.PARTIAL:
-                self.account.rules.depth = None
-            case Fault.PRICE_UNTOLD:
-                faults.price_hidden_us = 0
-            case Fault.DISCONNECTED:
-                faults.down = None
-            case Fault.LOGGED_OUT:
-                faults.logged_out = False
-            case Fault.SILENCE:
-                faults.no_ticks = False
-            case Fault.MARKET_HALT:
-                self.account.rules.halted = False
-                self.known.halted_us, self.known.opened_us = None, self.loop.now_us()
-
-    def _halt_market(self, each: Happening) -> int:
-        """The exchange stops trading: for how long, microseconds; may be until the next day."""
-        now_us = self.known.halted_us = self.loop.now_us()
-        self.account.rules.halted = True
-        return max(0, self.hours.close_us - now_us) if each.number % 3 == 0 else 20 * each.for_us
 
     def step_clock(self, error_us: int) -> bool:
         """The program's wall clock is set; whether that changes anything."""
