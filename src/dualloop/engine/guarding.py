@@ -4,6 +4,8 @@ A cover buys only what the account is really short of. The disaster stop rests b
 software's own stop, for all that is held, until we leave: then it becomes the exit.
 """
 
+from collections import Counter
+
 from dualloop.book import facts as f
 from dualloop.book.orders import State
 from dualloop.book.positions import Order, Position
@@ -31,6 +33,8 @@ class Guard:
         self._wire = desk.wire
         self._tried_us: dict[str, int] = {}
         self._unprotected: set[str] = set()
+        self._not_short: Counter[str] = Counter()
+        """How often the account was not short where the record is, by position."""
         self._told_short: dict[str, tuple[int, int]] = {}
         """By position: the units sold when it was last paged as oversold, and when it is to be paged again."""
 
@@ -48,7 +52,7 @@ class Guard:
                     await self._wire.look_up(order)
                 elif ledger.now() - max(order.changed_us, order.intended_us, order.cancel_us) >= ladder.STEP_US:
                     await self._reprice(position, order)
-            if live or not self._may_try(f"cover {position.key}", _pause_us(position)):
+            if live or not self._may_try(f"cover {position.key}", self._pause_us(position)):
                 return
             holdings = await self._wire.positions()
             if holdings is None:
@@ -56,6 +60,7 @@ class Guard:
             await desk.exits.ask_touch(position)
             net = sum(each.net for each in holdings if each.contract == position.contract)
             short = min(-position.held, -(net - max(self._wire.others.get(position.contract, 0), 0)))
+            self._not_short[position.key] += short <= 0
             if short > 0:
                 await self._wire.send(self._cover_intent(position, short))
 
@@ -179,7 +184,7 @@ class Guard:
         self._tried_us[what] = self._ledger.now()
         return True
 
-
-def _pause_us(position: Position) -> int:
-    """Until a cover is tried again, growing, and short enough for what has healed to be flat within 30 s."""
-    return min(AGAIN_US << min(len(position.covers), 4), LONGEST_PAUSE_US)
+    def _pause_us(self, position: Position) -> int:
+        """Until a cover is tried again, growing, and short enough for what has healed to be flat within 30 s."""
+        in_vain = len(position.covers) + self._not_short[position.key]
+        return min(AGAIN_US << min(in_vain, 4), LONGEST_PAUSE_US)

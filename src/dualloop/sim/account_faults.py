@@ -50,6 +50,8 @@ class Trip(NamedTuple):
     """How many orders a placing becomes, all under its tag."""
     hidden_us: int = 0
     """The order lives and fills, but no book shows it and no report tells of it for so long."""
+    in_positions: bool = False
+    """What a hidden order fills shows in the positions all the same."""
     rejects: Reject | None = None
     """Accepted at first, never on the market, and rejected after `rejects_after_us`."""
     rejects_after_us: int = 0

@@ -24,6 +24,8 @@ class AccountOrder:
     product: Product
     at_us: int
     hidden_until_us: int = 0
+    in_positions: bool = False
+    """Its fills show in the positions even while it is hidden."""
     held_back: bool = False
     """The risk desk has not passed it on yet: it cannot fill."""
     status: OrderStatus = OrderStatus.OPEN

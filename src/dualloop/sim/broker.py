@@ -70,7 +70,8 @@ class Account:
 
     async def positions(self) -> Sequence[Holding]:
         def fresh() -> list[Holding]:
-            return holdings(self._shown(), self._floor.products)
+            seen = [order for order in self._floor.book.values() if order.in_positions or self._is_shown(order)]
+            return holdings(seen, self._floor.products)
 
         return await self.line.read(Call.POSITIONS, self.faults.positions, fresh, [])
 
@@ -131,6 +132,7 @@ class Account:
                 if copy == 0:
                     raise
                 break
+            order.in_positions = trip.in_positions
             ids.append(order.order_id)
             self.changed(order)
             if trip.rejects is not None:
@@ -147,8 +149,10 @@ class Account:
         return not trip.ignored
 
     def _shown(self) -> list[AccountOrder]:
-        now_us = self._loop.now_us()
-        return [order for order in self._floor.book.values() if order.hidden_until_us <= now_us]
+        return [order for order in self._floor.book.values() if self._is_shown(order)]
+
+    def _is_shown(self, order: AccountOrder) -> bool:
+        return order.hidden_until_us <= self._loop.now_us()
 
     def _as_told(self, order: AccountOrder) -> OrderReport:
         report = order.report()

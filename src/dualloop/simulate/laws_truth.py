@@ -65,14 +65,17 @@ class Truth:
         return late_us is not None and not self._ground.overdue(late_us, PATIENCE_US, start_us=PATIENCE_US)
 
     def _is_late(self, order: AccountOrder) -> bool:
-        """For longer than we look for it (design §6): it was hidden, or who looked was lied to."""
+        """For longer than we look for it (design §6): it was hidden, or who looked was lied to, and nothing that was
+        read of the positions has given it away."""
         if order.order_id in self.twins:
             return True
         known, now_us, sent_us = self._ground.known, self._ground.now_us(), self._sent_us.get(order.tag, 0)
         if now_us <= sent_us + PATIENCE_US:
             return False
-        moved = order.filled and known.positions_us > max(order.at_us, order.hidden_until_us)
-        return order.hidden_until_us > sent_us + PATIENCE_US or (known.stale_us > sent_us and not moved)
+        shown_us = order.at_us if order.in_positions else max(order.at_us, order.hidden_until_us)
+        if order.filled and known.positions_us > shown_us:
+            return False
+        return order.hidden_until_us > sent_us + PATIENCE_US or known.stale_us > sent_us
 
     def hear(self, order: AccountOrder) -> None:
         """Something has happened to an order."""

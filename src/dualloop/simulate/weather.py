@@ -85,7 +85,7 @@ class Weather:
             stands = trip.arrives and trip.refuses is None
             if name == "place" and stands and self.strikes(rng, (Fault.HIDDEN,)):
                 hidden_us = self.goes_on(rng.randrange(SECOND_US, self._plan.hidden_us))
-                trip = trip._replace(hidden_us=hidden_us)
+                trip = trip._replace(hidden_us=hidden_us, in_positions=rng.random() < 0.5)
             return trip
 
         return draw
