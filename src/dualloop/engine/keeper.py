@@ -71,7 +71,8 @@ class Keeper:
 
     def _cadence_us(self) -> int:
         book = self._desk.book
-        if book.oversold() or any(position.is_leaving for position in book.open_positions()):
+        covering = any(order.leg is f.Leg.COVER for order in book.live_orders())
+        if covering or any(position.is_leaving for position in book.open_positions()):
             return _LEAVING_US
         return _ORDERS_US if book.open_positions() or book.live_orders() or self._may_surface() else _FLAT_US
 

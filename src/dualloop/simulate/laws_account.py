@@ -132,7 +132,8 @@ class AtTheAccount:
         """What was oversold, as soon as the record knows: a halt, a page, and bought back."""
         ground, record = self._ground, self._record
         for contract, since_us in self._short_us.items():
-            if ground.overdue(since_us, _COVERED_US, start_us=10 * SECOND_US):
+            theirs = self._truth.hand_bought[contract] > 0  # whose units were sold then is anybody's guess
+            if not theirs and ground.overdue(since_us, _COVERED_US, start_us=10 * SECOND_US):
                 ground.say("I1 covered", contract, f"{record.held_of(contract)} held is not covered within a minute")
             alive_us = ground.alive_us
             if alive_us is None or ground.known.journal_dead:
