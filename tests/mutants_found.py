@@ -49,7 +49,7 @@ FOUND: tuple[Mutant, ...] = (
         "sales-by-hand-counted-twice",
         "A sale by hand that is booked keeps a lost exit from ever being proven absent: held until the close.",
         "I8, L1: an outcome that is never known",
-        Cut("engine/wire.py", "self._inbox.foreign_net(contract) + booked)", "self._inbox.foreign_net(contract))"),
+        Cut("engine/wire.py", "self._inbox.foreign_net(contract) + booked", "self._inbox.foreign_net(contract)"),
     ),
     planted(
         "last-sales-share-a-tag",

@@ -135,7 +135,7 @@ SENDING: tuple[Mutant, ...] = (
         "I1, I2: more is on sale than is held",
         Cut(
             _WIRE,
-            "return beyond in (self.others.get(contract, 0), self._inbox.foreign_net(contract) + booked)",
+            "return beyond in (self.others.get(contract, 0), theirs)",
             "return beyond is not None",
         ),
     ),

@@ -19,6 +19,11 @@ WATCHING: tuple[Mutant, ...] = (
         "I14, I9: the trail falls by itself",
         Cut(
             "engine/desk.py",
+            "if watch.peak < position.peak or watch.low > position.low or watch.trail < position.trail:",
+            "if False:",
+        ),
+        Cut(
+            "engine/desk.py",
             "        peak=position.peak,\n        low=position.low,\n        trail=position.trail,\n",
             "        peak=position.entry_price,\n        low=position.entry_price,\n        trail=0,\n",
         ),

@@ -324,7 +324,10 @@ class Wire:
         beyond = net - book.held_of(contract)
         booked = sum(position.sold_outside for position in book.positions.values() if position.contract == contract)
         # What others sold of ours is in what we hold already, as far as it is booked.
-        return beyond in (self.others.get(contract, 0), self._inbox.foreign_net(contract) + booked)
+        theirs = self._inbox.foreign_net(contract) + booked
+        if beyond == theirs < min(0, self.others.get(contract, 0)):
+            self.doubtful.add(contract)  # not booked yet, and no order may sell it until then
+        return beyond in (self.others.get(contract, 0), theirs)
 
     async def positions(self) -> "list[Holding] | None":
         """What the account holds; None when it could not be read, which never means that it holds nothing."""

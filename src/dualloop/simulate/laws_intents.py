@@ -225,7 +225,7 @@ class Intents:
         held, hand_us = self._truth.held(order.contract), self._truth.hand_us.get(order.contract)
         bought = self._truth.hand_bought[order.contract]
         late = hand_us and ground.overdue(hand_us, PATIENCE_US, start_us=PATIENCE_US)
-        seen = hand_us and ground.known.positions_us > hand_us
+        seen = hand_us and hand_us < ground.known.positions_us < ground.now_us() - SECOND_US
         if (late or seen) and not bought and order.qty > held:
             what = f"SELL {order.qty} leaves under {order.tag}, others have left {held}"
             ground.say("I15 sells what others sold", order.tag, what)

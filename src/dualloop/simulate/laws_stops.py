@@ -253,8 +253,9 @@ class Stops:
             return True
         if ground.known.journal_dead or ground.known.halted_us is not None or whole.entry.alive:
             return True
-        doubted = whole.filled_us < alive_us or whole.contract in self._truth.hand_us
-        unread_us = ground.known.unread_us if doubted else ground.known.lied_us
+        known, others = ground.known, whole.contract in self._truth.hand_us
+        doubted = whole.entry.heard_us < alive_us or others or known.lied_us > known.positions_us
+        unread_us = known.unread_us if doubted else known.lied_us
         if ground.now_us() < unread_us + _READ_AGAIN_US:
             return True  # what others may have sold is not sold before the account was seen (§5.10)
         if record.unresolved(whole.key) or any(
