@@ -84,6 +84,13 @@ FOUND: tuple[Mutant, ...] = (
         Cut("engine/comparing.py", "missing if sure and nets else seen)", "missing if sure else early)"),
     ),
     planted(
+        "doubt-ends-with-the-first-position",
+        "A person has sold two positions of one contract; booked for one, it is forgotten for the other, which is sold "
+        "again: a naked short.",
+        "I15: others have sold what it sells",
+        Cut("engine/comparing.py", "if 0 < missing <= sold:", "if sold > 0:"),
+    ),
+    planted(
         "extremes-narrower-than-the-record",
         "What an exit's intent has recorded of peak and low is taken back when more turns out to be held: the loop "
         "dies of it.",

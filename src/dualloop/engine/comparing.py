@@ -191,6 +191,7 @@ class Comparison:
                 sold = min(missing, position.held, missing if sure and nets else seen)
                 if sold > 0:
                     self._book_outside(position, sold)
+                if 0 < missing <= sold:  # else another position of the contract is still in doubt
                     self._settle(contract)
 
     async def cancelled(self, orders: list[Order], why: str) -> bool:
