@@ -17,6 +17,7 @@ from made_days import HELD_PRICES, write_bar_days, write_held_day
 from measure import DUALLOOP, PYTHON, Cost, Failed, Number, number, process
 
 _INSIDE = Path(__file__).resolve().parent / "inside.py"
+_LOAD = _INSIDE.with_name("exchange_load.py")
 _DAYS = 20
 
 
@@ -133,6 +134,18 @@ def rules(bench: Bench) -> Iterator[Number]:
     yield number("rules, see and leaves on a price", "ns", [one["ns"] for one in _inside(bench, "rules")])
 
 
+def exchange(bench: Bench) -> Iterator[Number]:
+    """The exchange that speaks Kite, under ticks and requests at once."""
+    said = []
+    for _ in range(bench.runs):
+        home = bench.folder()
+        said.append(json.loads(process([*PYTHON, str(_LOAD), str(home)], home).out))
+    yield number("exchange, ticks to three sockets", "/s", [one["ticks"] for one in said], ">= 20,000")
+    yield number("exchange, requests answered meanwhile", "/s", [one["requests"] for one in said], ">= 99")
+    yield number("exchange, its share of one core", "%", [one["cpu"] for one in said], "< 100")
+    yield number("exchange, its clock's pace of what was asked for", "%", [one["pace"] for one in said], ">= 99")
+
+
 def _inside(bench: Bench, what: str) -> list[dict[str, float]]:
     found = []
     for _ in range(bench.runs):
@@ -142,7 +155,7 @@ def _inside(bench: Bench, what: str) -> list[dict[str, float]]:
 
 
 _ALL: dict[str, Callable[[Bench], Iterator[Number]]] = {
-    part.__name__: part for part in (start, held, demo, generated, backtest, journal, exits, rules)
+    part.__name__: part for part in (start, held, demo, generated, backtest, journal, exits, rules, exchange)
 }
 
 

@@ -155,6 +155,7 @@ def orders(draw: st.DrawFn) -> BookOrder:
 
 fills = st.builds(
     Fill,
+    exchange_order_id=st.just(""),
     trade_id=words,
     order_id=words,
     symbol=words,

@@ -1,20 +1,30 @@
 """A Kite program for tests: asks over real sockets and reads with our own wire."""
 
 import asyncio
-import time
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import aiohttp
+import pytest
 
+from dualloop.config import Config
 from dualloop.market.reasons import Side
+from dualloop.market.units import clock_us
+from dualloop.modes import wires
+from dualloop.sim.loop import Events, Pacing, Sleep, VirtualLoop
 from dualloop.wires import kite_books, kite_forms, kite_instruments, kite_market, kite_ticks, kite_wire
 from dualloop.wires.kite_forms import PlaceForm
 from dualloop.wires.told import BookOrder, Failure, Listed, Snap, Trouble, Wrong
-from wire_place import Place
+from wire_place import DAY, SEED, Place, day_of
 
 INDEX = "NSE:NIFTY 50"
+NAMED = "DUALLOOP_KITE_PYTHON"
+"""The environment variable that names a Python with kiteconnect in it."""
 TIGHT = 65
 
 
@@ -80,7 +90,7 @@ class Client:
             for order in await self.orders():
                 if (order.order_id, order.status) == (order_id, status):
                     return order
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
         raise AssertionError(f"{status} never came")
 
     @asynccontextmanager
@@ -103,6 +113,27 @@ def played(place: Place, scene: Scene, *, logged_in: bool = True) -> None:
     asyncio.run(run())
 
 
+def alone(scene: Scene, *, pace: Pacing | None = None) -> None:
+    """Server and client on one loop, from 10:00 on: time goes on as soon as nobody has anything to do."""
+    stage = wires.Stage(day_of(SEED, DAY), SEED, "kite")
+    loop = VirtualLoop(stage.day.data.session.at(clock_us("10:00")), pace=pace or _at_once)
+
+    async def run() -> None:
+        server = wires.server(stage, Config(), loop, 1.0)
+        timeout = aiohttp.ClientTimeout(total=120)
+        async with server.on(0) as port, aiohttp.ClientSession(timeout=timeout) as http:
+            client = Client(http, Place(port, server, loop))
+            await client.log_in()
+            await scene(client)
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(run())
+
+
+def _at_once(from_us: int, to_us: int, sleep: Sleep) -> Events:
+    return sleep(0.002)
+
+
 def buy(listed: Listed, limit: int, **more: Any) -> PlaceForm:
     return PlaceForm("NFO", listed.symbol, Side.BUY, listed.lot, "MIS", "LIMIT", limit)._replace(**more)
 
@@ -112,9 +143,10 @@ def failure_of(said: Said) -> Failure:
 
 
 async def frames(ws: aiohttp.ClientWebSocketResponse, seconds: float) -> list[kite_ticks.Frame]:
-    """What came in that time of the wall clock."""
-    found, until = [], time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
+    """What came in that time of the client's clock."""
+    loop = asyncio.get_running_loop()
+    found, until = [], loop.time() + seconds
+    while (left := until - loop.time()) > 0:
         try:
             message = await ws.receive(left)
         except TimeoutError:
@@ -126,8 +158,9 @@ async def frames(ws: aiohttp.ClientWebSocketResponse, seconds: float) -> list[ki
 
 async def told(ws: aiohttp.ClientWebSocketResponse, seconds: float) -> list[tuple[str, str]]:
     """Order events: id and status."""
-    found, until = [], time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
+    loop = asyncio.get_running_loop()
+    found, until = [], loop.time() + seconds
+    while (left := until - loop.time()) > 0:
         try:
             message = await ws.receive(left)
         except TimeoutError:
@@ -137,3 +170,16 @@ async def told(ws: aiohttp.ClientWebSocketResponse, seconds: float) -> list[tupl
             assert isinstance(order, BookOrder)
             found.append((order.order_id, order.status))
     return found
+
+
+def python_with_kiteconnect() -> str:
+    """A Python that can import it. Skips the test where there is none."""
+    places = [os.environ.get(NAMED, ""), sys.executable]
+    for python in places:
+        if python and Path(python).exists():
+            found = subprocess.run(
+                [python, "-W", "ignore", "-c", "import kiteconnect"], capture_output=True, check=False, timeout=60
+            )
+            if found.returncode == 0:
+                return python
+    pytest.skip(f"kiteconnect is not installed: requirements/dev.txt has it, or {NAMED} names a Python that does")

@@ -143,7 +143,7 @@ ORDERS = st.builds(
     tag=st.just("") | WORDS,
     note=NOTES,
 )
-FILLS = st.builds(Fill, IDS, IDS, WORDS, WORDS, TOKENS, SIDES, WORDS, QTYS, PRICES, TIMES)
+FILLS = st.builds(Fill, IDS, IDS, WORDS, WORDS, TOKENS, SIDES, WORDS, QTYS, PRICES, TIMES, st.just("") | IDS)
 NETS = st.builds(Net, WORDS, WORDS, TOKENS, WORDS, st.integers(-MOST_QTY, MOST_QTY), QTYS, QTYS, MONEY, MONEY, PRICES)
 POSITIONS = st.builds(Positions, st.lists(NETS, max_size=3).map(tuple), st.lists(NETS, max_size=3).map(tuple))
 FUNDS = st.builds(Funds, MONEY, MONEY, MONEY, MONEY, MONEY)

@@ -25,7 +25,10 @@ def failure(status: int, body: bytes, *, order: bool) -> tuple[Trouble, str]:
     ("code", "trouble"),
     [
         *((code, Trouble.LOGIN) for code in ("AG8001", "AG8002", "AG8003", "AB8050", "AB8051")),
-        *((code, Trouble.REFUSED) for code in ("AG7002", "AB1006", "AB1008", "AB1009", "AB1012", "AB1050")),
+        *(
+            (code, Trouble.REFUSED)
+            for code in ("AG7002", "AG8004", "AB1000", "AB1006", "AB1008", "AB1009", "AB1012", "AB1050")
+        ),
         *((code, Trouble.REFUSED) for code in ("AB4008", "AB4018", "AB4029", "AB4036")),
         *((code, Trouble.UNSURE) for code in ("AB1004", "AB1007", "AB2000", "AB2001", "AB9999", "")),
         *((f"AB10{number}", Trouble.UNSURE) for number in range(13, 19)),

@@ -82,24 +82,24 @@ def test_success_on_placing_says_nothing_yet_and_the_rejection_stands_in_the_boo
 
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"kind": "MARKET"}, "AB2000"),
-    ({"validity": "IOC"}, "AB2000"),
-    ({"variety": "STOPLOSS", "kind": "STOPLOSS_MARKET", "trigger": 5}, "AB2000"),
+    ({"kind": "MARKET"}, "AB4000"),
+    ({"validity": "IOC"}, "AB4000"),
+    ({"variety": "STOPLOSS", "kind": "STOPLOSS_MARKET", "trigger": 5}, "AB4000"),
     ({"tag": "a" * 20}, "AB4008"),
     ({"variety": "AMO"}, "AB1008"),
     ({"variety": "STOPLOSS"}, "AB1008"),
     ({"kind": "STOPLOSS_LIMIT", "trigger": 5}, "AB1008"),
-    ({"kind": "LIMITED"}, "AB1004"),
-    ({"validity": "GTC"}, "AB1004"),
+    ({"kind": "LIMITED"}, "AB4000"),
+    ({"validity": "GTC"}, "AB4000"),
     ({"product": "DELIVERY"}, "AB1012"),
     ({"symbol": "SBIN-EQ"}, "AB1009"),
     ({"exchange": "NSE"}, "AB1009"),
     ({"token": 1}, "AB1009"),
-    ({"exchange": "NSE", "symbol": "Nifty 50", "token": 99_926_000}, "AB2000"),
-    ({"qty": 64}, "AB2000"),
-    ({"qty": 65 * 28}, "AB2000"),
-    ({"limit": 10_001}, "AB2000"),
-    ({"limit": 0}, "AB2000"),
+    ({"exchange": "NSE", "symbol": "Nifty 50", "token": 99_926_000}, "AB4000"),
+    ({"qty": 64}, "AB4000"),
+    ({"qty": 65 * 28}, "AB4000"),
+    ({"limit": 10_001}, "AB4000"),
+    ({"limit": 0}, "AB4000"),
 ]
 
 
@@ -163,9 +163,9 @@ def test_a_resting_order_is_changed_under_its_id_and_cancelled_once() -> None:
             (body._replace(token=item.number + 1), "AB1009"),
             (body._replace(symbol="SBIN-EQ"), "AB1009"),
             (body._replace(product="CARRYFORWARD"), "AB1012"),
-            (body._replace(validity="IOC"), "AB2000"),
-            (body._replace(kind="MARKET"), "AB2000"),
-            (body._replace(qty=1), "AB2000"),
+            (body._replace(validity="IOC"), "AB4000"),
+            (body._replace(kind="MARKET"), "AB4000"),
+            (body._replace(qty=1), "AB4000"),
         ):
             assert (await exchange.post(MODIFY, wrong.to_json())).code == code, code
         await asyncio.sleep(1)
@@ -230,7 +230,7 @@ def test_margins_and_charges_add_up_over_their_lines() -> None:
         ]
         assert (one, two) == (10_000 * item.lot, 20_000 * item.lot)
         for count in (0, 51):
-            assert (await exchange.post(path, wire.MarginBody((line,) * count).to_json())).code == "AB1004"
+            assert (await exchange.post(path, wire.MarginBody((line,) * count).to_json())).code == "AB4000"
         for wrong, code in (({"token": 1}, "AB1009"), ({"product": "BO"}, "AB1012")):
             body = wire.MarginBody((line._replace(**wrong),)).to_json()
             assert (await exchange.post(path, body)).code == code

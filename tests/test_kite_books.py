@@ -107,7 +107,10 @@ def test_a_postback_is_believed_only_with_the_apps_own_seal() -> None:
 
 
 def test_a_trade_has_the_time_of_its_fill_and_its_price_in_whole_paise_half_up() -> None:
-    fill = Fill("20011223", OPEN.order_id, CALL, "NFO", 11693570, Side.BUY, "MIS", 65, 11010, at("10:05:14"))
+    fill = Fill(
+        *("20011223", OPEN.order_id, CALL, "NFO", 11693570, Side.BUY, "MIS", 65, 11010, at("10:05:14")),
+        exchange_order_id="1300000012345678",
+    )
     assert read_trades(200, fixture("trades.json")) == (fill,)
     found = read_trades(200, changed("trades.json", 0, average_price=72.755, fill_timestamp=None))
     assert found == (fill._replace(price=7276),)

@@ -3,30 +3,15 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kite_house import python_with_kiteconnect
 from wire_place import DAY, served
 
 HERE = Path(__file__).parent
-NAMED = "DUALLOOP_KITE_PYTHON"
-"""The environment variable that names a Python with kiteconnect in it."""
-
-
-def python_with_kiteconnect() -> str:
-    """A Python that can import it. Skips the test where there is none."""
-    places = [os.environ.get(NAMED, ""), sys.executable]
-    for python in places:
-        if python and Path(python).exists():
-            found = subprocess.run(
-                [python, "-W", "ignore", "-c", "import kiteconnect"], capture_output=True, check=False, timeout=60
-            )
-            if found.returncode == 0:
-                return python
-    pytest.skip(f"kiteconnect is not installed: requirements/dev.txt has it, or {NAMED} names a Python that does")
 
 
 @pytest.fixture(scope="module")

@@ -116,6 +116,7 @@ def test_trades_and_positions() -> None:
         Fill(
             *("10000000", "200000000000000", "GOLDPETAL21JUNFUT", "MCX", 58424839, Side.BUY, "NRML", 1, 485200),
             at("2021-05-31T16:00:36"),
+            exchange_order_id="300000000000000",
         ),
     )
     positions = told(read_positions, "positions.json")

@@ -5,7 +5,7 @@ at every price, and fills at its own limit when a trade goes through that. A sto
 first price that reaches its trigger. Nothing here knows about our program: what it holds is the truth of the tests.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from dualloop.market.instruments import Contract
 from dualloop.market.reasons import Product, Reject, Side
@@ -49,7 +49,7 @@ class Floor:
         try:
             self._check_risk(wish)
         except Refused as no:
-            if not self._rules.in_book:
+            if not self._rules.in_book or no.reject in self._rules.at_once:
                 raise
             self.book[wish.order_id] = wish
             self.reject(wish, no.reject, str(no))
@@ -143,12 +143,22 @@ class Floor:
             raise Refused(f"{net} are held as {self.products[contract]}, not {order.product}", Reject.PRODUCT)
         others = [each for each in self.book.values() if each is not order]
         if rules.fence and order.side is Side.SELL:
-            selling = sum(each.left for each in others if each.contract == contract and each.side is Side.SELL)
-            if selling + order.left > net:
-                raise Refused(f"sells {selling + order.left} of {net}", Reject.HOLDINGS)
+            self._check_fence(order, others)
         paid = free_money(self._funds, others) - (order.value if order.side is Side.BUY else 0)
         if order.side is Side.BUY and order.left * order.limit > paid:
             raise Refused(f"{order.left * order.limit} paise are needed, {paid} are free", Reject.MARGIN)
+
+    def _check_fence(self, order: AccountOrder, others: Sequence[AccountOrder]) -> None:
+        """With two products in one contract, what is held as one covers no sale of the other."""
+        same = [each for each in others if each.contract == order.contract]
+        if self._rules.one_product:
+            held = self.nets.get(order.contract, 0)
+        else:
+            same = [each for each in same if each.product is order.product]
+            held = order.net + sum(each.net for each in same)
+        wanted = order.left + sum(each.left for each in same if each.side is Side.SELL)
+        if wanted > held:
+            raise Refused(f"{wanted} would be sold of {held} that are held", Reject.HOLDINGS)
 
     # -- the market moves --------------------------------------------------------------------
 
@@ -204,10 +214,13 @@ class Floor:
 
     def _room(self, order: AccountOrder, moment: Moment) -> int:
         """Units that the touch of this price still has for that side, in whole lots."""
-        if self._rules.depth is None:
+        depth, touch = self._rules.depth, self._rules.touch
+        if depth is None and touch is not None:
+            depth = touch(order.contract, order.side)
+        if depth is None:
             return order.left
         at_us, taken = self._taken.get((order.contract, order.side), (0, 0))
-        room = max(0, self._rules.depth - (taken if at_us == moment.at_us else 0))
+        room = max(0, depth - (taken if at_us == moment.at_us else 0))
         return room - room % self._tape.master[order.contract].lot
 
     def _fill(self, order: AccountOrder, moment: Moment, price: int, units: int) -> None:

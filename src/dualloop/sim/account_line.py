@@ -64,10 +64,14 @@ class Line:
         act: Callable[[Trip], T],
         order_id: str = "",
         body: OrderRequest | Change | None = None,
+        trip: Trip | None = None,
     ) -> T:
-        """Send an order call: `act` is done when it arrives. Raises what `act` raises, or what the trip says."""
+        """Send an order call: `act` is done when it arrives. Raises what `act` raises, or what the trip says.
+
+        A `trip` of its own is taken in place of the script's next.
+        """
         await self._pass(Sent(self._loop.now_us(), call, order_id, body, arrives=False))
-        trip = script.take()
+        trip = script.take() if trip is None else trip
         assert trip.arrives or trip.answer is not None, "what never arrives cannot be answered"
         self._note(Sent(self._loop.now_us(), call, order_id, body, trip.arrives))
         answer = self._arrival(trip, act)

@@ -89,12 +89,30 @@ class AccountOrder:
 
 
 def free_money(funds: int, orders: Iterable[AccountOrder]) -> int:
-    """Of these funds, paise: without what was paid and what waiting buys may cost. Charges are not counted."""
+    """Of these funds, paise: without what was paid and what waiting buys may cost. Charges are not counted.
+
+    What was got for units that are still short is the buyer's security: it buys nothing.
+    """
+    orders = list(orders)
     for order in orders:
         funds -= order.value if order.side is Side.BUY else -order.value
         if order.side is Side.BUY:
             funds -= order.left * (order.limit or 0)
-    return funds
+    return funds - sum(_of_shorts(orders).values())
+
+
+def _of_shorts(orders: Iterable[AccountOrder]) -> dict[Contract, int]:
+    """What was got for the units that are short, paise, at the average price of all that was sold."""
+    nets: dict[Contract, int] = {}
+    sold: dict[Contract, tuple[int, int]] = {}
+    for order in orders:
+        if order.filled:
+            nets[order.contract] = nets.get(order.contract, 0) + order.net
+        if order.filled and order.side is Side.SELL:
+            units, value = sold.get(order.contract, (0, 0))
+            sold[order.contract] = (units + order.filled, value + order.value)
+    short = {contract: -net for contract, net in nets.items() if net < 0}
+    return {contract: sold[contract][1] * units // sold[contract][0] for contract, units in short.items()}
 
 
 def holdings(orders: Iterable[AccountOrder], products: dict[Contract, Product]) -> list[Holding]:

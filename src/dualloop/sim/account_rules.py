@@ -1,8 +1,9 @@
 """What a broker and the exchange let an order be: lot, freeze, tick, circuit and price band. Prices in paise."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from dualloop.market.instruments import Instrument
+from dualloop.market.instruments import Contract, Instrument
 from dualloop.market.reasons import Reject, Side
 from dualloop.ports import Refused
 
@@ -18,6 +19,8 @@ class Rules:
 
     depth: int | None = None
     """Units that either side of the touch has at each price, traded in whole lots; None: no end, 0: none."""
+    touch: Callable[[Contract, Side], int] | None = None
+    """Asked for the units that a buy or a sell finds at the touch now, where `depth` is None."""
     low_limit: int = 5
     """The day's lower circuit."""
     high_limit: int | None = None
@@ -28,6 +31,8 @@ class Rules:
     """Refuse an order under another product than that of what is held."""
     in_book: bool = False
     """What the risk desk refuses is accepted and stands in the book as rejected, as Angel does (F12)."""
+    at_once: frozenset[Reject] = frozenset()
+    """Reasons for which it is refused at once all the same."""
     modifications: int = 25
     fired: Reject | None = None
     """Stop orders are rejected for this once they have fired; None: only when the price band says so (F6)."""

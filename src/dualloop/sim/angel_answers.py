@@ -16,8 +16,9 @@ _JSON = "application/json"
 _SUPPORT_ID = "0000000000"
 _BAD_KEY = "AG8004"
 _CODES = {Reject.GONE: "AB1013", Reject.PRODUCT: "AB1012", Reject.ADDRESS: "AG7002"}
-_UNCODED = "AB2000"
-"""No code of its own is known for the rest; the sentence says what it is."""
+_UNCODED = "AB4000"
+"""No code of its own is known for the rest; the sentence says what it is. This one is ours: a program that treats the
+AB4xxx as refusals of a field reads it rightly, where AB1004 and AB200x would tell it that nobody knows."""
 
 
 def answer(body: bytes) -> Answer:
@@ -34,13 +35,18 @@ def gateway_no(code: str, text: str = "") -> Answer:
 
 
 def bad_body(wrong: Wrong) -> Answer:
-    """The catch-all code, for a field that is missing or no value."""
-    return no("AB1004", f"Invalid request: {wrong.what}")
+    """For a field that is missing or no value."""
+    return bad_field(wrong.what)
+
+
+def bad_field(what: str) -> Answer:
+    """A field that was read and turned away."""
+    return no(_UNCODED, f"Invalid request: {what}")
 
 
 def bad_key() -> Answer:
     """As recorded in public in August 2026."""
-    return gateway_no(_BAD_KEY, "Invalid API Key")
+    return gateway_no(_BAD_KEY)
 
 
 def refused(error: Refused) -> Answer:
@@ -66,5 +72,7 @@ def said(what: Said) -> Answer:
             return Answer(404, "text/plain", b"Not Found")
         case Said.NO_METHOD:
             return Answer(405, "text/plain", b"Method Not Allowed")
+        case Said.UNREADABLE:
+            return Answer(400, _JSON, wire.refusal(_UNCODED, "Invalid request: the body cannot be unpacked"))
         case Said.TOO_LARGE:
             return Answer(413, "text/plain", b"Request Entity Too Large")

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from dualloop.ports import Refused
 from dualloop.sim import angel_answers
-from dualloop.sim.angel_answers import AUTH, SECURE, answer, bad_body, bad_key, gateway_no, no
+from dualloop.sim.angel_answers import AUTH, SECURE, answer, bad_body, bad_field, bad_key, gateway_no, no
 from dualloop.sim.angel_market import Market
 from dualloop.sim.angel_names import Names
 from dualloop.sim.angel_streams import Stream, Updates
@@ -106,7 +106,7 @@ class Angel:
             return bad_body(body)
         # AB1000 is the official list's code for credentials that do not match.
         if (body.client_code, body.pin) != (self._desk.user.user_id, PIN):
-            return no("AB1000", "Invalid client code or PIN")
+            return no("AB1000")
         if not _SIX_DIGITS.fullmatch(body.totp):
             return no("AB1050")
         return self._begun(self._desk.user.user_id, key, body.state or "live")
@@ -134,7 +134,7 @@ class Angel:
         if isinstance(body, Wrong):
             return bad_body(body)
         if body.client_code != ask.login.user_id:
-            return no("AB1004", "Invalid request: clientcode")
+            return bad_field("clientcode")
         self._logins.end(ask.login)
         return answer(wire.EMPTY)
 

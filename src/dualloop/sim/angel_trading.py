@@ -4,9 +4,7 @@ A placed order is answered with success before the exchange has seen it: what th
 as rejected. Facts and their sources: `shared/facts/brokers.md` C7.
 """
 
-from dualloop.market.reasons import Reject
-from dualloop.ports import Refused
-from dualloop.sim.angel_answers import SECURE, answer, bad_body, no
+from dualloop.sim.angel_answers import SECURE, answer, bad_body, bad_field, no
 from dualloop.sim.angel_names import KINDS, NORMAL, PRODUCTS, STOPLOSS, WORDS, Names, symbol_of, token_of, told_order
 from dualloop.sim.wire_desk import Desk
 from dualloop.sim.wire_dialect import Answer, Ask, Route
@@ -81,7 +79,7 @@ class Trading:
             protection_bp=_protection(kind),
             tag=body.tag,
         )
-        life = await self._desk.place(wish)
+        life = await self._desk.place(wish, ask.trip)
         return answer(wire.placed_body(wire.Placed(life.order_id, life.unique_id, body.symbol)))
 
     async def _modify(self, ask: Ask) -> Answer:
@@ -99,8 +97,6 @@ class Trading:
             return refusal
         if PRODUCTS[body.product] is not life.wish.product:
             return no("AB1012")
-        if body.validity == "IOC" and not self._desk.rules.ioc:
-            raise Refused("IOC orders are not allowed over the API", Reject.PROTECTION)
         kind = KINDS[body.kind]
         await self._desk.modify(
             life.order_id,
@@ -112,6 +108,7 @@ class Trading:
                 body.validity,
                 _protection(kind),
             ),
+            ask.trip,
         )
         return _same(life)
 
@@ -124,7 +121,7 @@ class Trading:
         life = self._life(body.order_id)
         if life is None:
             return no("AB1013")
-        await self._desk.cancel(life.order_id)
+        await self._desk.cancel(life.order_id, ask.trip)
         return _same(life)
 
     def _life(self, order_id: str) -> Life | None:
@@ -161,14 +158,16 @@ class Trading:
     # -- money -------------------------------------------------------------------------------
 
     async def _funds(self, ask: Ask) -> Answer:
-        return answer(wire.funds_body(self._desk.funds()))
+        """`availablecash` is what may be spent, not what the day began with."""
+        funds = self._desk.funds()
+        return answer(wire.funds_body(funds._replace(cash=funds.net)))
 
     async def _margin(self, ask: Ask) -> Answer:
         body = wire.MarginBody.read(ask.body)
         if isinstance(body, Wrong):
             return bad_body(body)
         if not 0 < len(body.positions) <= _MOST_LINES:
-            return no("AB1004", f"Invalid request: positions: from 1 to {_MOST_LINES} of them")
+            return bad_field(f"positions: from 1 to {_MOST_LINES} of them")
         total = premium = 0
         for each in body.positions:
             item = self._names.item(each.exchange, each.token)
@@ -201,9 +200,9 @@ def _refusal(variety: str, kind: str, product: str, validity: str) -> Answer | N
     if variety not in (NORMAL, STOPLOSS):
         return no("AB1008")
     if kind not in KINDS:
-        return no("AB1004", "Invalid request: ordertype")
+        return bad_field("ordertype")
     if validity not in _VALIDITIES:
-        return no("AB1004", "Invalid request: duration")
+        return bad_field("duration")
     return no("AB1008") if KINDS[kind].stops is not (variety == STOPLOSS) else None
 
 

@@ -51,22 +51,25 @@ class Account:
 
     # -- Broker ------------------------------------------------------------------------------
 
-    async def place(self, order: OrderRequest) -> str:
-        return await self.line.write(Call.PLACE, self.faults.place, lambda trip: self._placed(order, trip), "", order)
+    async def place(self, order: OrderRequest, trip: Trip | None = None) -> str:
+        def arrived(trip: Trip) -> str:
+            return self._placed(order, trip)
 
-    async def modify(self, order_id: str, change: Change) -> None:
+        return await self.line.write(Call.PLACE, self.faults.place, arrived, "", order, trip)
+
+    async def modify(self, order_id: str, change: Change, trip: Trip | None = None) -> None:
         def arrived(trip: Trip) -> None:
             if self._met(order_id, trip):
                 self._floor.modify(order_id, change)
 
-        await self.line.write(Call.MODIFY, self.faults.modify, arrived, order_id, change)
+        await self.line.write(Call.MODIFY, self.faults.modify, arrived, order_id, change, trip)
 
-    async def cancel(self, order_id: str) -> None:
+    async def cancel(self, order_id: str, trip: Trip | None = None) -> None:
         def arrived(trip: Trip) -> None:
             if self._met(order_id, trip):
                 self._floor.cancel(order_id)
 
-        await self.line.write(Call.CANCEL, self.faults.cancel, arrived, order_id)
+        await self.line.write(Call.CANCEL, self.faults.cancel, arrived, order_id, None, trip)
 
     async def positions(self) -> Sequence[Holding]:
         def fresh() -> list[Holding]:
@@ -145,7 +148,9 @@ class Account:
         if trip.refuses is not None:
             raise Refused("simulated: refused", trip.refuses)
         if trip.fills_first:
-            self._floor.fill_whole(self._floor.living(order_id))
+            order = self._floor.living(order_id)
+            if self.tape.moment(order.contract) is not None:  # nothing trades before the first price
+                self._floor.fill_whole(order)
         return not trip.ignored
 
     def _shown(self) -> list[AccountOrder]:

@@ -42,6 +42,7 @@ _SAID = {
     Said.FAILED: (503, "NetworkException", "The order management system cannot be reached."),
     Said.NO_ROUTE: (404, "GeneralException", "Route not found"),
     Said.NO_METHOD: (405, "GeneralException", "Method not allowed"),
+    Said.UNREADABLE: (400, "InputException", "The body of the request cannot be unpacked."),
     Said.TOO_LARGE: (400, "InputException", "The request is too large."),
 }
 _TYPES = {Reject.MARGIN: "MarginException", Reject.HOLDINGS: "MarginException", Reject.LOGIN: "TokenException"}

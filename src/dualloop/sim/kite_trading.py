@@ -11,6 +11,7 @@ import msgspec
 from dualloop.market.reasons import Product, Reject
 from dualloop.market.units import MINUTE_US
 from dualloop.ports import Refused
+from dualloop.sim.account_faults import Trip
 from dualloop.sim.kite_stream import WORDS
 from dualloop.sim.wire_desk import Desk
 from dualloop.sim.wire_dialect import Answer, Ask, Route
@@ -78,25 +79,25 @@ class Trading:
             ttl_us = int(minutes[:5]) * MINUTE_US
         wish = _wish(form, item, ttl_us)
         if form.autoslice and form.qty > item.freeze:
-            return await self._place_slices(wish)
-        return _success(kite_wire.write_order_id(await self._send(wish)))
+            return await self._place_slices(wish, ask.trip)
+        return _success(kite_wire.write_order_id(await self._send(wish, ask.trip)))
 
-    async def _send(self, wish: Wish) -> str:
+    async def _send(self, wish: Wish, trip: Trip | None) -> str:
         """The order's id. Raises `Refused`."""
-        return (await self._desk.place(wish)).order_id
+        return (await self._desk.place(wish, trip)).order_id
 
-    async def _place_slices(self, wish: Wish) -> Answer:
+    async def _place_slices(self, wish: Wish, trip: Trip | None) -> Answer:
         """Pieces of at most the freeze quantity, the first of which is the parent; some may be refused."""
         item, most = wish.item, self._desk.rules.slices
         size = item.freeze // item.lot * item.lot
         pieces = [min(size, wish.qty - done) for done in range(0, wish.qty, size)]
         if len(pieces) > most:
             return _input(f"An order is cut into at most {most} slices.")
-        parent = await self._send(wish._replace(qty=pieces[0]))
+        parent = await self._send(wish._replace(qty=pieces[0]), trip)
         children: list[object] = []
         for qty in pieces[1:]:
             try:
-                children.append({"order_id": await self._send(wish._replace(qty=qty))})
+                children.append({"order_id": await self._send(wish._replace(qty=qty), trip)})
             except Refused as error:
                 told = {"code": 400, "error_type": "OrderException", "message": str(error), "data": None}
                 children.append({"error": told})
@@ -109,12 +110,12 @@ class Trading:
         kind = None if form.kind is None else Kind(form.kind)
         order_id = ask.request.match_info["order_id"]
         alter = Alter(kind, form.qty, form.limit, form.trigger, form.validity, form.protection_bp)
-        await self._desk.modify(order_id, alter)
+        await self._desk.modify(order_id, alter, ask.trip)
         return _success(kite_wire.write_order_id(order_id))
 
     async def _cancel(self, ask: Ask) -> Answer:
         order_id = ask.request.match_info["order_id"]
-        await self._desk.cancel(order_id)
+        await self._desk.cancel(order_id, ask.trip)
         return _success(kite_wire.write_order_id(order_id))
 
     # -- books -------------------------------------------------------------------------------

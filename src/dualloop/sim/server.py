@@ -8,16 +8,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from email.utils import formatdate
+from traceback import extract_tb
 
 import structlog
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from dualloop.market.units import SECOND_US
 from dualloop.ports import Refused
-from dualloop.sim.account_faults import invisible
 from dualloop.sim.wire_desk import Desk
 from dualloop.sim.wire_dialect import Answer, Ask, Dialect, Route, Said, Socket, Talk, front_page
 from dualloop.sim.wire_faults import Call, Fate, WireFaults
+from dualloop.sim.wire_handler import Handler
 from dualloop.sim.wire_logins import Limiter, Login, Logins
 from dualloop.sim.wire_orders import Life, Step
 from dualloop.sim.wire_pipe import Pipe
@@ -36,7 +38,7 @@ class Server:
     """Serves one desk. `speed` is how many times faster than the wall clock its time passes."""
 
     def __init__(self, dialect: Dialect, desk: Desk, logins: Logins, faults: WireFaults, speed: float = 1.0) -> None:
-        self._dialect = dialect
+        self.dialect = dialect
         self.desk = desk
         self.logins = logins
         self.faults = faults
@@ -50,16 +52,20 @@ class Server:
     @asynccontextmanager
     async def on(self, port: int) -> AsyncIterator[int]:
         """Serve there, on loopback; 0 takes a free port. Gives the port. Raises `OSError` when it is taken."""
-        runner = web.AppRunner(
-            self._app(), access_log=None, shutdown_timeout=_SHUTDOWN_S, keepalive_timeout=75 * self._speed
-        )
+        runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
+        serves, loop = runner.server, asyncio.get_running_loop()
+        assert serves is not None, "it is set up"
         self.desk.hears.append(self._tell)
+        listening: asyncio.Server | None = None
         try:
-            site = web.TCPSite(runner, HOST, port)
-            await site.start()
-            yield runner.addresses[0][1]
+            listening = await loop.create_server(
+                lambda: Handler(serves, loop=loop, keepalive_timeout=75 * self._speed), HOST, port
+            )
+            yield listening.sockets[0].getsockname()[1]
         finally:
+            if listening is not None:
+                listening.close()
             self._ending.set()
             self.desk.hears.remove(self._tell)
             for pipe in list(self._talks):
@@ -73,11 +79,11 @@ class Server:
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[self._misses], client_max_size=_LARGEST_BODY)
         app.on_response_prepare.append(self._sign)
-        for socket in self._dialect.sockets:
+        for socket in self.dialect.sockets:
             app.router.add_get(socket.path, self._connects(socket))
-        for route in self._dialect.routes:
+        for route in self.dialect.routes:
             app.router.add_route(route.method, route.path, self._serves(route))
-        if not any(socket.path == "/" for socket in self._dialect.sockets):
+        if not any(socket.path == "/" for socket in self.dialect.sockets):
             app.router.add_get("/", self._front)
         return app
 
@@ -86,7 +92,7 @@ class Server:
         response.headers["Date"] = formatdate(self.desk.now_us() // SECOND_US, usegmt=True)
 
     async def _front(self, request: web.Request) -> web.Response:
-        return _response(front_page(self._dialect.name))
+        return _response(front_page(self.dialect.name))
 
     @web.middleware
     async def _misses(
@@ -95,17 +101,20 @@ class Server:
         try:
             return await handler(request)
         except web.HTTPMethodNotAllowed:
-            return _response(self._dialect.said(Said.NO_METHOD))
+            return _response(self.dialect.said(Said.NO_METHOD))
         except web.HTTPRequestEntityTooLarge:
-            return _response(self._dialect.said(Said.TOO_LARGE))
+            return _response(self.dialect.said(Said.TOO_LARGE))
         except web.HTTPNotFound:
-            return _response(self._dialect.said(Said.NO_ROUTE))
+            return _response(self.dialect.said(Said.NO_ROUTE))
 
     # -- requests ----------------------------------------------------------------------------
 
     def _serves(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def handle(request: web.Request) -> web.StreamResponse:
-            body = await request.read()
+            try:
+                body = await request.read()
+            except (web.RequestPayloadError, HttpProcessingError):
+                return _response(self.dialect.said(Said.UNREADABLE))
             fate = self.faults.take(route.call)
             answer = await self._answer(route, request, body, fate)
             return await self._deliver(request, answer, fate, route.call)
@@ -114,24 +123,22 @@ class Server:
 
     async def _answer(self, route: Route, request: web.Request, body: bytes, fate: Fate | None) -> Answer:
         """What there is to say, before anything happens to it on its way."""
-        login = None if route.free else self._dialect.who(request)
+        login = None if route.free else self.dialect.who(request)
         if fate is Fate.TOKEN_KILLED and isinstance(login, Login):
             self.logins.end(login)
-            login = self._dialect.who(request)
+            login = self.dialect.who(request)
         if isinstance(login, Answer):
             return login
         who = HOST if login is None else login.user_id
         if fate is Fate.TOO_MANY or not self._limiter.take(route.bucket, who):
-            return self._dialect.said(Said.TOO_MANY)
+            return self.dialect.said(Said.TOO_MANY)
         if fate is Fate.SERVER_ERROR and not self.faults.coin():
-            return self._dialect.said(Said.FAILED)
+            return self.dialect.said(Said.FAILED)
         if fate is Fate.EMPTY_BOOK:
-            return self._dialect.empty(route)
+            return self.dialect.empty(route)
         if fate is Fate.STALE_BOOK:
-            return self._copies.get(request.path) or self._dialect.empty(route)
-        if fate is Fate.HIDDEN:
-            self.desk.account.faults.place.append(invisible(self.faults.hidden_us))
-        answer = await self._do(route, Ask(request, body, login))
+            return self._copies.get(request.path) or self.dialect.empty(route)
+        answer = await self._do(route, Ask(request, body, login, self.faults.trip(route.call, fate)))
         if route.call is Call.BOOK:
             self._copies[request.path] = answer
         return answer
@@ -140,25 +147,30 @@ class Server:
         try:
             return await route.do(ask)
         except Refused as error:
-            return self._dialect.refused(error, route)
+            return self.dialect.refused(error, route)
         except web.HTTPException:
             raise
         except Exception as error:
-            _log.error("exchange_failed", route=route.path, error=type(error).__name__, what=str(error))
-            return self._dialect.said(Said.FAILED)
+            where = extract_tb(error.__traceback__)[-1]  # what it says may quote the request
+            at = f"{where.name}:{where.lineno}"
+            _log.error("exchange_failed", route=route.path, error=type(error).__name__, at=at)
+            return self.dialect.said(Said.FAILED)
 
     async def _deliver(self, request: web.Request, answer: Answer, fate: Fate | None, call: Call) -> web.StreamResponse:
         """Send it, or what the fault makes of it."""
         match fate:
             case Fate.HANGS:
                 await self._hang(request)
-                return _response(self._dialect.said(Said.FAILED))
+                return _response(self.dialect.said(Said.FAILED))
+            case Fate.LATE_ANSWER:
+                await asyncio.sleep(self.faults.late_us / SECOND_US)
+                return _response(answer)
             case Fate.TIMEOUT_TEXT:
-                return _response(self._dialect.said(Said.TIMED_OUT))
+                return _response(self.dialect.said(Said.TIMED_OUT))
             case Fate.SERVER_ERROR:
-                return _response(self._dialect.said(Said.FAILED))
+                return _response(self.dialect.said(Said.FAILED))
             case Fate.HTML:
-                return _response(self._dialect.said(Said.PAGE))
+                return _response(self.dialect.said(Said.PAGE))
             case Fate.EMPTY_BODY:
                 return _response(answer._replace(body=b""))
             case Fate.TRUNCATED:

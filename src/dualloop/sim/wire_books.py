@@ -26,6 +26,8 @@ _NOTES = {
     Reject.MARGIN: "Insufficient funds.",
     Reject.HOLDINGS: "More is sold than is held.",
 }
+_PRICED = {Kind.MARKET: Kind.LIMIT, Kind.SLM: Kind.SL}
+"""What is asked for without a price has one at the exchange."""
 Hear = Callable[[Life, Step], None]
 
 
@@ -75,9 +77,13 @@ class Books:
         same = (order.qty, order.limit or last.limit, order.filled, stage)
         if same == (last.qty, last.limit, last.filled, last.stage) and order.trigger in (None, last.trigger):
             return
+        kind = last.kind
         if last.stage is Stage.MODIFYING:
-            self.through(order.order_id, Stage.MODIFIED)
-        kind = Kind.LIMIT if last.kind is Kind.MARKET else Kind.SL if last.kind is Kind.SLM else last.kind
+            # A modification itself fills nothing: what comes first has overtaken it.
+            overtaken = order.filled > last.filled
+            self.through(order.order_id, Stage.NOT_MODIFIED if overtaken else Stage.MODIFIED)
+            kind = last.kind if overtaken or life.becomes is None else life.becomes
+        kind = _PRICED.get(kind, kind)
         at_us = max(self._loop.now_us(), last.at_us) + STEP_US
         limit = order.limit or last.limit
         trigger = order.trigger or (last.trigger if kind is Kind.SL else 0)
@@ -201,6 +207,7 @@ def _fill(trade: Trade, words: Words) -> Fill:
         trade.qty,
         trade.price,
         trade.at_us,
+        life.exchange_order_id,
     )
 
 

@@ -10,7 +10,9 @@ from dualloop.market.costs import ChargeTable, Leg
 from dualloop.market.reasons import Reject, Side
 from dualloop.market.units import SECOND_US, rupees
 from dualloop.ports import Change, OrderRequest, Refused
+from dualloop.sim.account_faults import Trip
 from dualloop.sim.account_orders import free_money
+from dualloop.sim.account_rules import Rules as AccountRules
 from dualloop.sim.broker import Account
 from dualloop.sim.loop import VirtualLoop
 from dualloop.sim.wire_books import Books, Hear
@@ -21,6 +23,8 @@ from dualloop.wires.told import BookOrder, Charges, Fill, Funds, Net, User
 
 _SHORT_MARGIN_PCT = 14
 """Of the index's value: about what selling an option blocks (span and exposure). Buyers pay the premium."""
+AT_ONCE = frozenset({Reject.MARGIN, Reject.HOLDINGS})
+"""Why a broker that looks at the account first refuses an order, in place of a rejection in the book."""
 
 
 class Margin(NamedTuple):
@@ -53,8 +57,14 @@ class Desk:
         self._charges = charges
         self._funds = funds
         self.books = Books(market, loop, seed)
-        account.rules.in_book = True
+        self._rule(account.rules)
         account.changed = self.books.changed
+
+    def _rule(self, account: AccountRules) -> None:
+        """What this broker sees to itself: nobody writes options here, and a touch has no more than it shows."""
+        account.in_book = account.fence = True
+        account.at_once = AT_ONCE if self.rules.asks_funds else frozenset()
+        account.touch = self.market.touch
 
     def now_us(self) -> int:
         """The simulated clock."""
@@ -67,8 +77,8 @@ class Desk:
 
     # -- orders ------------------------------------------------------------------------------
 
-    async def place(self, wish: Wish) -> Life:
-        """Send it. Raises `Refused`."""
+    async def place(self, wish: Wish, trip: Trip | None = None) -> Life:
+        """Send it, on that trip or what the account's own script says. Raises `Refused`."""
         self._check(wish)
         limit = self._limit(wish)
         self._check_funds(wish)
@@ -88,7 +98,7 @@ class Desk:
         )
         self.books.expect(wish)
         try:
-            order_id = await self.account.place(request)
+            order_id = await self.account.place(request, trip)
         except Refused:  # of a call that was lost nobody knows
             self.books.give_up(wish)
             raise
@@ -99,7 +109,7 @@ class Desk:
             self._loop.call_later(wish.ttl_us / SECOND_US, self._end, order_id)
         return life
 
-    async def modify(self, order_id: str, alter: Alter) -> None:
+    async def modify(self, order_id: str, alter: Alter, trip: Trip | None = None) -> None:
         """Change it. Raises `Refused`."""
         life = self._living(order_id)
         last, wish = life.last, life.wish
@@ -109,6 +119,7 @@ class Desk:
             qty=last.qty if alter.qty is None else alter.qty,
             limit=last.limit if alter.limit is None else alter.limit,
             trigger=last.trigger if alter.trigger is None else alter.trigger,
+            validity=alter.validity or wish.validity,
             protection_bp=alter.protection_bp or 0,
         )
         self._check(changed)
@@ -117,26 +128,29 @@ class Desk:
             raise Refused("a limit order does not become a stop order")
         change = Change(changed.qty, self._limit(changed), trigger)
         self.books.through(life.order_id, Stage.MODIFY_VALIDATING, Stage.MODIFYING)
+        life.becomes = kind
         try:
-            await self.account.modify(life.order_id, change)
+            await self.account.modify(life.order_id, change, trip)
+            ignored = life.last.stage is Stage.MODIFYING
         except Refused:
             if not life.last.stage.final:
                 self.books.through(life.order_id, Stage.NOT_MODIFIED)
             raise
         finally:
+            life.becomes = None
             self._settle(life, last)
-        if validity := alter.validity:
+        if (validity := alter.validity) and not ignored:
             life.wish = wish._replace(validity=validity)
             if validity == "IOC":
                 self._end(life.order_id)
 
-    async def cancel(self, order_id: str) -> None:
+    async def cancel(self, order_id: str, trip: Trip | None = None) -> None:
         """End it. Raises `Refused`."""
         life = self._living(order_id)
         last = life.last
         self.books.through(life.order_id, Stage.CANCELLING)
         try:
-            await self.account.cancel(life.order_id)
+            await self.account.cancel(life.order_id, trip)
         finally:
             self._settle(life, last)
 

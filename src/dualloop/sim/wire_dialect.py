@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from aiohttp import web
 
 from dualloop.ports import Refused
+from dualloop.sim.account_faults import Trip
 from dualloop.sim.wire_faults import Call
 from dualloop.sim.wire_logins import Login, Windows
 from dualloop.sim.wire_orders import Life, Step
@@ -24,11 +25,12 @@ class Answer(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """A request that was let in. `login` is None where none is needed."""
+    """A request that was let in. `login` is None where none is needed. `trip`: what becomes of its order call."""
 
     request: web.Request
     body: bytes
     login: Login | None
+    trip: Trip | None = None
 
 
 class Route(NamedTuple):
@@ -52,6 +54,7 @@ class Said(StrEnum):
     NO_ROUTE = "no such address"
     NO_METHOD = "not with this method"
     TOO_LARGE = "the body is too large"
+    UNREADABLE = "the body does not unpack"
 
 
 class Talk(Protocol):

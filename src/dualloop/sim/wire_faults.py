@@ -9,8 +9,9 @@ from enum import StrEnum
 from random import Random
 from types import MappingProxyType
 
+from dualloop.market.reasons import Reject
 from dualloop.market.units import SECOND_US
-from dualloop.sim.account_faults import Script
+from dualloop.sim.account_faults import FILLS_FIRST, IGNORED, Script, Trip, invisible, reject_later
 
 
 class Fate(StrEnum):
@@ -29,6 +30,14 @@ class Fate(StrEnum):
     """Heartbeats come, ticks do not."""
     EVENTS_DOUBLED = "events-doubled"
     EVENTS_REORDERED = "events-reordered"
+    LATE_ANSWER = "late-answer"
+    """Done, and answered seconds later."""
+    LATE_REJECT = "late-reject"
+    """Accepted, and rejected seconds later."""
+    FILLED_FIRST = "filled-first"
+    """The order to change or cancel fills whole just before."""
+    CHANGE_IGNORED = "change-ignored"
+    """A change or cancel is answered well, and nothing happens."""
     HIDDEN = "hidden"
     """Accepted, and for a while shown by no book and no event."""
     TOKEN_KILLED = "token-killed"  # noqa: S105 - the name of a fault
@@ -56,12 +65,13 @@ _ANSWERS = frozenset(
     {Fate.SERVER_ERROR, Fate.HTML, Fate.EMPTY_BODY, Fate.TRUNCATED, Fate.SLOW_BYTES, Fate.TOKEN_KILLED, Fate.TOO_MANY}
 )
 _READS = _ANSWERS | {Fate.HANGS}
-_WRITES = _READS | {Fate.TIMEOUT_TEXT}
+_WRITES = _READS | {Fate.TIMEOUT_TEXT, Fate.LATE_ANSWER}
+_UNANSWERED = frozenset({Fate.HANGS, Fate.TIMEOUT_TEXT, Fate.SERVER_ERROR, Fate.HTML, Fate.EMPTY_BODY})
 MEETS: Mapping[Call, frozenset[Fate]] = MappingProxyType(
     {
         Call.LOGIN: _ANSWERS - {Fate.TOKEN_KILLED},
-        Call.PLACE: _WRITES | {Fate.HIDDEN},
-        Call.CHANGE: _WRITES,
+        Call.PLACE: _WRITES | {Fate.HIDDEN, Fate.LATE_REJECT},
+        Call.CHANGE: _WRITES | {Fate.FILLED_FIRST, Fate.CHANGE_IGNORED},
         Call.BOOK: _READS | {Fate.STALE_BOOK, Fate.EMPTY_BOOK},
         Call.QUOTE: _READS,
         Call.HISTORY: _READS,
@@ -76,6 +86,8 @@ _ONE_IN = 12
 _RARE = {Fate.TOKEN_KILLED: 20}
 _HIDDEN_US = 8 * SECOND_US
 """About how long an order was once not seen (kite.trade forum 35732)."""
+_LATE_US = 5 * SECOND_US
+_TRIPS = {Fate.FILLED_FIRST: FILLS_FIRST, Fate.CHANGE_IGNORED: IGNORED}
 _SOCKET_LATEST_US = 60 * SECOND_US
 
 
@@ -91,13 +103,28 @@ class WireFaults:
             if usual:
                 script.draw = lambda fates=usual: self._draw(fates)  # type: ignore[misc]
         self.hidden_us = _HIDDEN_US
+        self.late_us = _LATE_US
 
     def take(self, call: Call) -> Fate | None:
         """What becomes of a call that is made now."""
         return self.script[call].take()
 
+    def trip(self, call: Call, fate: Fate | None) -> Trip | None:
+        """What becomes of an order call at the account; None: what is scripted there.
+
+        An order whose answer is lost is shown late every other time, as in the same thread of the forum.
+        """
+        if call is Call.CHANGE and fate is not None:
+            return _TRIPS.get(fate)
+        if call is not Call.PLACE:
+            return None
+        if fate is Fate.LATE_REJECT:
+            return reject_later(self.late_us, Reject.OTHER)
+        hidden = fate is Fate.HIDDEN or (fate in _UNANSWERED and self.coin())
+        return invisible(self.hidden_us) if hidden else None
+
     def coin(self) -> bool:
-        """Heads: it happened before the server failed."""
+        """One of two."""
         return self._rng.random() < 0.5
 
     def socket_after_us(self) -> int:

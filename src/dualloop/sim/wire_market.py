@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from dualloop.market.instruments import Contract
 from dualloop.market.quotes import Candle
+from dualloop.market.reasons import Side
 from dualloop.market.units import DAY_US, SECOND_US, ratio_half_up
 from dualloop.sim.account_rules import Rules
 from dualloop.sim.account_tape import Moment, Tape
@@ -135,6 +136,14 @@ class WireMarket:
         seen = candles.index_range(now_us)
         at_us = candles.index_stamp(now_us)
         return Snap(item.number, last, at_us, ohlc=Ohlc(first, *seen, first), change=last - first)
+
+    def touch(self, contract: Contract, side: Side) -> int:
+        """Units that a buy or a sell finds at the best price now."""
+        moment = self._tape.moment(contract)
+        if moment is None:
+            return 0
+        bid_qty, ask_qty = self._touch(self.by_contract[contract], moment)
+        return ask_qty if side is Side.BUY else bid_qty
 
     def _touch(self, item: Item, moment: Moment) -> tuple[int, int]:
         """Units at best bid and ask."""

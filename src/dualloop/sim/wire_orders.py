@@ -114,6 +114,8 @@ class Life:
     hidden_until_us: int = 0
     told_us: int = 0
     """When its newest step is told of: one comes after the other."""
+    becomes: Kind | None = None
+    """What a modification that is under way makes of it."""
 
     @property
     def last(self) -> Step:

@@ -35,6 +35,8 @@ TEXTS = {
     "AG8001": "Invalid Token",
     "AG8002": "Token Expired",
     "AG8003": "Token missing",
+    "AG8004": "Invalid API Key",
+    "AB1000": "Invalid client code or PIN",
     "AB1004": "Something Went Wrong, Please Try After Sometime",
     "AB1006": "Client is blocked for trading",
     "AB1007": "AMX Error",
@@ -63,7 +65,7 @@ TEXTS = {
 _LOGIN = frozenset({"AG8001", "AG8002", "AG8003", "AB8050", "AB8051"})
 # The OMS behind the gateway has lost the session: a new login helps, but an order may have passed.
 _OMS_LOGIN = frozenset({"AB1010", "AB1011"})
-_REFUSED = frozenset({"AG7002", "AB1006", "AB1008", "AB1009", "AB1012", "AB1050"})
+_REFUSED = frozenset({"AG7002", "AG8004", "AB1000", "AB1006", "AB1008", "AB1009", "AB1012", "AB1050"})
 # AB4xxx speak of a field of the request, which was read and turned away.
 _FIELD = re.compile(r"AB4[0-9]{3}")
 

@@ -65,6 +65,9 @@ class LoginBody(NamedTuple):
     totp: str
     state: str = ""
 
+    def __repr__(self) -> str:
+        return "LoginBody()"
+
     def to_json(self) -> bytes:
         told = {"clientcode": self.client_code, "password": self.pin, "totp": self.totp}
         return dumps(told | ({"state": self.state} if self.state else {}))
@@ -78,6 +81,9 @@ class LoginBody(NamedTuple):
 
 class RefreshBody(NamedTuple):
     refresh_token: str
+
+    def __repr__(self) -> str:
+        return "RefreshBody()"
 
     def to_json(self) -> bytes:
         return dumps({"refreshToken": self.refresh_token})

@@ -18,6 +18,9 @@ class Tokens(NamedTuple):
     feed: str
     state: str = ""
 
+    def __repr__(self) -> str:
+        return "Tokens()"
+
 
 def tokens_body(tokens: Tokens) -> bytes:
     told = {"jwtToken": tokens.jwt, "refreshToken": tokens.refresh, "feedToken": tokens.feed}

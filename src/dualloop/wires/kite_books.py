@@ -177,6 +177,7 @@ def _trade(row: Row) -> Fill:
         row.qty("quantity"),
         row.price("average_price"),
         row.stamp("exchange_timestamp") if at_us is None else at_us,
+        row.maybe(row.word, "exchange_order_id") or "",
     )
 
 
@@ -195,7 +196,7 @@ def _trade_fields(fill: Fill) -> dict[str, object]:
         "product": fill.product,
         "average_price": in_rupees(fill.price),
         "quantity": fill.qty,
-        "exchange_order_id": fill.order_id,
+        "exchange_order_id": fill.exchange_order_id or None,
         "transaction_type": fill.side,
         "fill_timestamp": at,
         "order_timestamp": at[11:],

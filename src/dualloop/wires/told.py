@@ -144,6 +144,8 @@ class Fill(NamedTuple):
     qty: int
     price: int
     at_us: int
+    exchange_order_id: str = ""
+    """Of its order; Angel's trade book does not tell it."""
 
 
 class Net(NamedTuple):
