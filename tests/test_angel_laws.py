@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import angel_payloads as some
@@ -89,7 +89,7 @@ ANSWERS: dict[str, Written] = {
 
 @CHECK("name", ANSWERS)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_an_answer_is_read_as_it_was_written(name: str, data: st.DataObject) -> None:
     records, write, read = ANSWERS[name]
     told = data.draw(records)
@@ -114,7 +114,7 @@ BODIES: dict[type[Any], st.SearchStrategy[Any]] = {
 
 @CHECK("kind", BODIES)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_request_is_read_as_it_was_written(kind: type[Any], data: st.DataObject) -> None:
     body = data.draw(BODIES[kind])
     assert kind.read(body.to_json()) == body
@@ -131,7 +131,7 @@ _enveloped = _json.map(lambda data: msgspec.json.encode({"status": True, "data":
 
 
 @given(st.integers(100, 599), st.binary(max_size=200) | _json.map(msgspec.json.encode) | _enveloped)
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_bytes_make_a_reader_raise(status: int, body: bytes) -> None:
     for _, _, read in ANSWERS.values():
         read(status, body)

@@ -5,7 +5,7 @@ import struct
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import angel_payloads as some
@@ -92,7 +92,7 @@ def test_a_sample_frame_is_read_and_written_to_the_byte(name: str) -> None:
 
 
 @given(some.frames)
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_frame_is_read_as_it_was_written(frame: Frame) -> None:
     data = frame_bytes(frame)
     assert len(data) == SIZES[frame.mode]
@@ -154,7 +154,7 @@ def test_a_frame_of_another_length_than_its_modes_is_refused(data: bytes) -> Non
 
 
 @given(st.binary(max_size=400), st.sampled_from(sorted(SIZES.items())), st.data())
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_bytes_make_a_frame_raise_or_pass_a_gate(data: bytes, size: tuple[int, int], more: st.DataObject) -> None:
     mode, length = size
     rest = more.draw(st.binary(min_size=length - 1, max_size=length - 1))
@@ -220,14 +220,14 @@ def test_errors_of_the_stream_are_read() -> None:
 
 
 @given(some.stream_asks)
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_request_of_the_stream_is_read_as_it_was_written(ask: StreamAsk) -> None:
     assert read_ask(ask_text(ask)) == ask
     assert correlation_of(ask_text(ask)) == ask.correlation
 
 
 @given(some.stream_errors)
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_an_error_of_the_stream_is_read_as_it_was_written(error: StreamError) -> None:
     assert read_stream_text(error_text(error)) == error
 
@@ -266,13 +266,13 @@ def test_every_code_of_the_socket_is_a_status_of_the_book() -> None:
 
 
 @given(some.events)
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_message_is_read_as_it_was_written(event: OrderEvent) -> None:
     assert read_event(event_text(event)) == event
 
 
 @given(st.text(max_size=200) | st.text(st.characters(), max_size=20))
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_text_makes_a_socket_reader_raise(text: str) -> None:
     for read in (read_ask, read_stream_text, read_event, correlation_of):
         read(text)

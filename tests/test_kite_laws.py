@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dualloop.wires import kite_books as books
@@ -46,8 +46,8 @@ from kite_things import (
 )
 
 EXAMPLES = min(int(os.environ.get("DUALLOOP_FUZZ", "200")), 5000)
-MODEST = settings(max_examples=EXAMPLES, deadline=None)
-FEW = settings(max_examples=max(60, EXAMPLES // 4), deadline=None)
+MODEST = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=max(60, EXAMPLES // 4), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 T = TypeVar("T")
 
 
