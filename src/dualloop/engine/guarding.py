@@ -153,7 +153,8 @@ class Guard:
         if not self._may_try(f"stop {position.key}"):
             return
         has = await self._desk.exits.account_has(position)
-        if not 0 < position.held <= has or position.is_leaving or position.live_exits:
+        there = 0 < position.held <= self._desk.exits.unsold(position, has)
+        if not there or position.is_leaving or position.live_exits:
             return  # after a restart somebody else, or an exit that no journal has, may have sold it
         card = self._desk.card_now(position, ExitReason.DISASTER_STOP)
         attempt = min(len(tried) + 1, 8)

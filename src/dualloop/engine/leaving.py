@@ -147,14 +147,14 @@ class Leaving:
         most = min(self._slice.get(position.key, listed.freeze), listed.freeze)
         limit = None if self._wire.broker.at_once else self._limit(position, self._touch_of(position, card))
         sent: list[Order] = []
-        while (free := self._unsold(position, has)) > 0:
+        while (free := self.unsold(position, has)) > 0:
             intent = self._intent(position, card, seen_us, min(free, most), limit)
             sent.append(await self._wire.send(intent))
             if sent[-1].over or sent[-1].state is State.UNKNOWN:
                 break
         return sent
 
-    def _unsold(self, position: Position, has: int) -> int:
+    def unsold(self, position: Position, has: int) -> int:
         """Units that no live order of ours sells. Two positions may be of one contract: both share what is there."""
         of = (p for p in self._ledger.book.positions.values() if p.contract == position.contract)
         return min(position.held - position.selling, has - sum(each.selling for each in of))
