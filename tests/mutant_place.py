@@ -33,11 +33,13 @@ class Mutant(NamedTuple):
     story: str
     caught_by: str
     cuts: tuple[Cut, ...]
+    theme: str = ""
+    """On days of which theme it shows, where chance alone would seldom do; they are looked at first."""
 
 
-def planted(name: str, story: str, caught_by: str, *cuts: Cut) -> Mutant:
+def planted(name: str, story: str, caught_by: str, *cuts: Cut, theme: str = "") -> Mutant:
     """The mistake that these cuts make together."""
-    return Mutant(name, story, caught_by, cuts)
+    return Mutant(name, story, caught_by, cuts, theme)
 
 
 class Stale(AssertionError):
@@ -76,12 +78,13 @@ class Catch(NamedTuple):
     what: str
 
 
-def hunt(place: Path, first: int, end: int) -> Catch | None:
-    """Play the seeds from `first` to before `end` in a place; None when no law is broken.
+def hunt(place: Path, first: int, end: int, theme: str = "") -> Catch | None:
+    """Play the seeds from `first` to before `end` in a place, or those of a theme; None when no law is broken.
 
     Raises `RuntimeError` when the program there cannot simulate at all.
     """
     command = [sys.executable, "-m", "dualloop", "simulate", "--seeds", f"{first}:{end}", "--json", "--stop-at-first"]
+    command += ["--theme", theme] if theme else []
     environ = {**os.environ, "PYTHONPATH": str(place)}
     done = subprocess.run(  # its end is checked below: 1 is an answer
         command,

@@ -84,14 +84,14 @@ class Hunter(NamedTuple):
     most: int
     tell: Callable[[str], None]
     copy: Callable[[Mutant, Path, Path], Path] = place_of
-    search: Callable[[Path, int, int], Catch | None] = hunt
+    search: Callable[[Path, int, int, str], Catch | None] = hunt
 
     def catch(self, mutant: Mutant) -> Known | None:
         """The first seed below `most` on which the bug breaks a law that the program keeps; None: there is none."""
         place = self.copy(mutant, self.folder / mutant.name, self.whole / "dualloop")
         first = 0
         while (caught := self._next(mutant, place, first)) is not None:
-            broken = self.search(self.whole, caught.seed, caught.seed + 1)
+            broken = self.search(self.whole, caught.seed, caught.seed + 1, "")
             if broken is None:
                 self.tell(f"{mutant.name}: seed {caught.seed}, {' and '.join(caught.laws)}: {caught.what}")
                 return Known(seed=caught.seed, days=caught.seed + 1, law=caught.laws[0])
@@ -101,8 +101,9 @@ class Hunter(NamedTuple):
         return None
 
     def _next(self, mutant: Mutant, place: Path, first: int) -> Catch | None:
-        for begin, end in runs(first, self.most):
-            caught = self.search(place, begin, end)
+        spans = [(first, self.most)] if mutant.theme and first < self.most else runs(first, self.most)
+        for begin, end in spans:
+            caught = self.search(place, begin, end, mutant.theme)
             if caught is not None:
                 return caught
             if end - begin == _LONGEST_RUN:

@@ -169,7 +169,7 @@ class _Days:
     def copy(self, mutant: Mutant, folder: Path, source: Path) -> Path:
         return folder
 
-    def search(self, place: Path, first: int, end: int) -> Catch | None:
+    def search(self, place: Path, first: int, end: int, theme: str) -> Catch | None:
         broken = [seed for seed in self._seeds[place.name] if first <= seed < end]
         return Catch(broken[0], 1, ("I1 short",), "it broke") if broken else None
 

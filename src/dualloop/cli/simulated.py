@@ -26,8 +26,8 @@ _SHORT = {
 
 def told(report: Report, program: str, *, digests: bool = False) -> list[str]:
     """The parts of the text. `program` is what to type to run it again."""
-    last = report.seeds.start + report.days - 1
-    of = f"seed {last}" if report.days == 1 else f"seeds {report.seeds.start} to {last}"
+    first, last = report.seeds[0], report.seeds[max(report.days, 1) - 1]
+    of = f"seed {last}" if report.days == 1 else f"seeds {first} to {last}"
     head = f"Simulated {plural(report.days, 'day')}, {of}: {plural(len(report.broken), 'violation')}."
     return [
         head if report.days else "Simulated no day.",

@@ -1,5 +1,6 @@
 """The command that plays simulated days: what it takes, and its exit code."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -38,6 +39,12 @@ def simulate(
             "--faults", metavar="NAME,...", help="Only these faults; none: no fault. A wrong name lists them."
         ),
     ] = None,
+    theme: Annotated[
+        str | None,
+        typer.Option(
+            "--theme", metavar="NAME", help="Only those of these days that have this theme. A wrong name lists them."
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, max=_MOST_JOBS, help="Processes.")] = 1,
     stop_at_first: Annotated[
         bool, typer.Option("--stop-at-first", help="End with the first seed that breaks a law.")
@@ -54,9 +61,10 @@ def simulate(
     again, while every law is watched. Exit code 1 if one was broken. Ctrl-C ends after the days at work, twice at once.
     """
     only = None if faults is None else _faults(faults)
+    chosen = seeds if theme is None else _themed(seeds, theme)
     from dualloop.simulate.day import play
 
-    report = played(seeds, only, jobs, play=play, stop_at_first=stop_at_first, twice=twice)
+    report = played(chosen, only, jobs, play=play, stop_at_first=stop_at_first, twice=twice)
     answer(report, as_json=as_json, digests=digests)
 
 
@@ -73,8 +81,24 @@ def _faults(text: str) -> "frozenset[Fault]":
     return frozenset(map(Fault, names))
 
 
+def _themed(seeds: range, theme: str) -> list[int]:
+    """The seeds among these whose day has that theme. Raises `Problem` for no theme, or none of it."""
+    from dualloop.simulate.plan import draw
+    from dualloop.simulate.themes import THEMES
+    from dualloop.simulate.world import tables
+
+    if theme not in THEMES:
+        raise Problem(USAGE, "usage", "--theme", f"{theme!r} is no theme", f"the themes are {', '.join(THEMES)}")
+    calendar = tables().calendar
+    found = [seed for seed in seeds if draw(seed, calendar).theme == theme]
+    if not found:
+        fix = "take more seeds: about one day in a hundred has it"
+        raise Problem(USAGE, "usage", "--theme", f"none of these seeds has the theme {theme}", fix)
+    return found
+
+
 def played(
-    seeds: range,
+    seeds: Sequence[int],
     only: "frozenset[Fault] | None",
     jobs: int,
     *,

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -54,7 +54,7 @@ class Task(NamedTuple):
 
 
 def run(
-    seeds: range,
+    seeds: Sequence[int],
     only: frozenset[Fault] | None,
     jobs: int,
     tell: Callable[[Report], None],
@@ -83,7 +83,9 @@ def run(
     return report
 
 
-def _days(seeds: range, task: Task, jobs: int, stop: Stop, *, twice: bool) -> Generator[tuple[Played, ...], None, None]:
+def _days(
+    seeds: Sequence[int], task: Task, jobs: int, stop: Stop, *, twice: bool
+) -> Generator[tuple[Played, ...], None, None]:
     """Each seed's day, in order; to the end, or until it is asked to stop."""
     if twice:
         with ExitStack() as stack:
@@ -102,14 +104,14 @@ def _days(seeds: range, task: Task, jobs: int, stop: Stop, *, twice: bool) -> Ge
             yield from ((day,) for day in days)
 
 
-def _crossed(seeds: range) -> Iterator[int]:
+def _crossed(seeds: Sequence[int]) -> Iterator[int]:
     """The seeds with neighbours exchanged: what a day leaves behind in its process meets another day then."""
     for at in range(0, len(seeds), 2):
         yield from reversed(seeds[at : at + 2])
 
 
 def _on_processes(
-    seeds: range, order: Iterable[int], task: Task, jobs: int, stop: Stop, hash_seed: str | None
+    seeds: Sequence[int], order: Iterable[int], task: Task, jobs: int, stop: Stop, hash_seed: str | None
 ) -> Generator[Played, None, None]:
     """The days in the order of the seeds, begun in `order`."""
     coming, ready = iter(order), dict[int, Played]()

@@ -101,7 +101,7 @@ _JUST_BEFORE_SHARE = 0.1
 """Of deaths: less than a minute before the entry would be sent."""
 _WHOLE_SHARE = 0.1
 _FOCUS_SHARE = 0.35
-_THEME_SHARE = 0.35
+_THEME_SHARE = 0.5
 _STATES = (*(state.value for state in State), State.PARTIAL.value, State.UNKNOWN.value)
 _UNDER_WAY = tuple(each.value for each in (State.INTENDED, State.UNKNOWN, State.ACCEPTED, State.PARTIAL))
 _STATES_OF = {
@@ -153,6 +153,8 @@ class Plan(NamedTuple):
     """One seed's day."""
 
     seed: int
+    theme: str
+    """What the day is about, a name of `THEMES`; empty for most."""
     hours: Session
     recipe: Recipe
     settings: tuple[str, ...]
@@ -193,7 +195,8 @@ def draw(seed: int, calendar: Calendar) -> Plan:
         for fault, often in _RATES.items()
         if rng.random() < _RATE_SHARE
     }
-    theme = rng.choice(THEMES) if rng.random() < _THEME_SHARE else Theme()
+    name = rng.choice(tuple(THEMES)) if rng.random() < _THEME_SHARE else ""
+    theme = THEMES.get(name, Theme())
     rates.update(theme.rates)
     early_us = _FROM_US[1] if theme.with_entry else rng.choice(_FROM_US)
     from_us = times.hours.open_us if early_us is None else recipe.entry_us + early_us
@@ -205,6 +208,7 @@ def draw(seed: int, calendar: Calendar) -> Plan:
     ]
     return Plan(
         seed=seed,
+        theme=name,
         hours=times.hours,
         recipe=recipe,
         settings=_settings(rng, times),

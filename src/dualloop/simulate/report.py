@@ -41,7 +41,7 @@ class Broken(NamedTuple):
 class Report:
     """The sums of the days so far. `only` are the faults that were allowed, None for all."""
 
-    def __init__(self, seeds: range, only: frozenset[Fault] | None = None) -> None:
+    def __init__(self, seeds: Sequence[int], only: frozenset[Fault] | None = None) -> None:
         self.seeds, self.only = seeds, only
         self.days = self.days_held = self.plays = self.lives = self.kills = self.events = self.facts = self.cpu_us = 0
         """`days_held`: on so many something was held. `plays` is how often a day was played: twice the days, if each
@@ -119,7 +119,7 @@ def document(report: Report, *, digests: bool = False, program: str = "dualloop"
     """The report as JSON has it; `digests` adds that of each seed."""
     days = max(report.days, 1)
     found: dict[str, Any] = {
-        "seeds": f"{report.seeds.start}:{report.seeds.stop}",
+        "seeds": f"{report.seeds[0]}:{report.seeds[-1] + 1}",
         "only": None if report.only is None else [kind.value for kind in report.kinds()],
         "days": report.days,
         "days_with_a_position": report.days_held,

@@ -20,27 +20,29 @@ class Theme(NamedTuple):
     """It begins just before the entry's order; else as drawn."""
 
 
-THEMES = (
-    Theme(rates=((Fault.LOST_BEFORE, 0.9),)),
-    Theme(rates=((Fault.HIDDEN, 0.8), (Fault.LOST_AFTER, 0.6))),
-    Theme(rates=((Fault.TWICE, 0.6), (Fault.READ_FAILS, 0.4))),
-    Theme(rates=((Fault.LOST_BEFORE, 0.5),), happens=((Fault.SOLD_BY_HAND, ""),)),
-    Theme(rates=((Fault.LOST_AFTER, 0.7), (Fault.EMPTY_BOOK, 0.9), (Fault.UNTOLD, 0.9))),
-    Theme(rates=((Fault.LOST_AFTER, 0.7), (Fault.STALE_BOOK, 0.8), (Fault.UNTOLD, 0.9))),
-    Theme(rates=((Fault.LOST_AFTER, 0.5), (Fault.HIDDEN, 0.6)), with_entry=True),
-    Theme(rates=((Fault.MODIFY_IGNORED, 0.8),), happens=((Fault.PARTIAL, ""),), with_entry=True),
-    Theme(happens=((Fault.PARTIAL, ""),), with_entry=True),
-    Theme(rates=((Fault.REFUSED, 0.7),), with_entry=True),
-    Theme(happens=((Fault.COMMAND, State.FILLED.value),), dies=True),
-    Theme(happens=((Fault.MARKET_HALT, State.FILLED.value),)),
-    Theme(happens=((Fault.CLOCK_STEP, ""), (Fault.PARTIAL, ""))),
-    Theme(rates=((Fault.LOST_BEFORE, 0.6), (Fault.MODIFY_IGNORED, 0.5)), with_entry=True),
-    Theme(rates=((Fault.TWICE, 0.6), (Fault.HIDDEN, 0.3)), with_entry=True),
-    Theme(rates=((Fault.MODIFY_IGNORED, 0.8),), happens=((Fault.PARTIAL, ""),)),
-    Theme(rates=((Fault.HIDDEN, 0.8),), dies=True),
-    Theme(happens=((Fault.SOLD_BY_HAND, DOWN),), dies=True),
-    Theme(happens=((Fault.PARTIAL, ""), (Fault.CLOCK_STEP, "")), dies=True),
-    Theme(happens=((Fault.PARTIAL, ""), (Fault.DISK, State.PARTIAL.value))),
-    Theme(rates=((Fault.TWICE, 0.8),), happens=((Fault.DISK, ""),)),
-    Theme(rates=((Fault.FROZEN_PRICE, 0.2), (Fault.BAD_QUOTE, 0.4))),
-)
+THEMES = {
+    "lost-on-the-way": Theme(rates=((Fault.LOST_BEFORE, 0.9),)),
+    "hidden-and-lost": Theme(rates=((Fault.HIDDEN, 0.8), (Fault.LOST_AFTER, 0.6))),
+    "doubled-unread": Theme(rates=((Fault.TWICE, 0.6), (Fault.READ_FAILS, 0.4))),
+    "lost-and-sold-by-hand": Theme(rates=((Fault.LOST_BEFORE, 0.5),), happens=((Fault.SOLD_BY_HAND, ""),)),
+    "answered-by-nothing": Theme(rates=((Fault.LOST_AFTER, 0.7), (Fault.EMPTY_BOOK, 0.9), (Fault.UNTOLD, 0.9))),
+    "answered-by-the-past": Theme(rates=((Fault.LOST_AFTER, 0.7), (Fault.STALE_BOOK, 0.8), (Fault.UNTOLD, 0.9))),
+    "entry-hidden": Theme(rates=((Fault.LOST_AFTER, 0.5), (Fault.HIDDEN, 0.6)), with_entry=True),
+    "entry-in-parts-unmoved": Theme(
+        rates=((Fault.MODIFY_IGNORED, 0.8),), happens=((Fault.PARTIAL, ""),), with_entry=True
+    ),
+    "entry-in-parts": Theme(happens=((Fault.PARTIAL, ""),), with_entry=True),
+    "entry-refused": Theme(rates=((Fault.REFUSED, 0.7),), with_entry=True),
+    "told-while-dying": Theme(happens=((Fault.COMMAND, State.FILLED.value),), dies=True),
+    "halted-while-held": Theme(happens=((Fault.MARKET_HALT, State.FILLED.value),)),
+    "stepped-in-parts": Theme(happens=((Fault.CLOCK_STEP, ""), (Fault.PARTIAL, ""))),
+    "entry-lost-unmoved": Theme(rates=((Fault.LOST_BEFORE, 0.6), (Fault.MODIFY_IGNORED, 0.5)), with_entry=True),
+    "entry-doubled": Theme(rates=((Fault.TWICE, 0.6), (Fault.HIDDEN, 0.3)), with_entry=True),
+    "in-parts-unmoved": Theme(rates=((Fault.MODIFY_IGNORED, 0.8),), happens=((Fault.PARTIAL, ""),)),
+    "dies-hidden": Theme(rates=((Fault.HIDDEN, 0.8),), dies=True),
+    "sold-while-down": Theme(happens=((Fault.SOLD_BY_HAND, DOWN),), dies=True),
+    "dies-stepped": Theme(happens=((Fault.PARTIAL, ""), (Fault.CLOCK_STEP, "")), dies=True),
+    "in-parts-disk": Theme(happens=((Fault.PARTIAL, ""), (Fault.DISK, State.PARTIAL.value))),
+    "doubled-disk": Theme(rates=((Fault.TWICE, 0.8),), happens=((Fault.DISK, ""),)),
+    "frozen-unquoted": Theme(rates=((Fault.FROZEN_PRICE, 0.2), (Fault.BAD_QUOTE, 0.4))),
+}
