@@ -23,7 +23,10 @@ from dualloop.simulate import farm
 from dualloop.simulate.farm import Play
 from dualloop.simulate.faults import Fault
 from dualloop.simulate.outcome import Outcome
+from dualloop.simulate.plan import draw
 from dualloop.simulate.report import WHOLE, Played, Report, document
+from dualloop.simulate.themes import THEMES
+from dualloop.simulate.world import tables
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -359,6 +362,24 @@ def test_a_name_that_no_fault_has_is_refused_with_those_that_there_are(capsys: p
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["what"] == "'gremlins' is no fault"
     assert all(kind.value in error["fix"] for kind in Fault)
+
+
+def test_a_theme_that_does_not_exist_or_does_not_come_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["simulate", "--seeds", "1", "--theme", "gloom", "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["what"] == "'gloom' is no theme"
+    assert all(name in error["fix"] for name in THEMES)
+    other = next(name for name in THEMES if name != draw(1, tables().calendar).theme)
+    assert cli.run(["simulate", "--seeds", "1", "--theme", other, "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["what"] == f"none of these seeds has the theme {other}"
+
+
+def test_the_days_of_a_theme_are_those_of_the_seeds_that_have_it(capsys: pytest.CaptureFixture[str]) -> None:
+    themes = {seed: draw(seed, tables().calendar).theme for seed in range(400)}
+    name = next(theme for theme in themes.values() if theme)
+    assert cli.run(["simulate", "--seeds", "0:400", "--theme", name, "--digests", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found["digests"]) == [str(seed) for seed, theme in themes.items() if theme == name]
 
 
 @pytest.mark.parametrize("jobs", ["0", "-1", "x", "1000"])
