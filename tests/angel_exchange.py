@@ -201,7 +201,7 @@ async def served(config: Config, day: WireDay, loop: VirtualLoop) -> AsyncIterat
     charges = ChargeTable("angelone", config.tables_folder())
     rules = facts("angel", day.data.day)
     desk = Desk(account, market, loop, user=User("DEMO", "Demo", "SIM"), rules=rules, charges=charges, funds=funds)
-    logins, faults = Logins(7, loop.now_us), WireFaults()
+    logins, faults = Logins(loop.now_us), WireFaults()
     ticker = Watched(market, loop, GENERATED_US)
     dialect = angel(desk, logins, ticker)
     async with Server(dialect, desk, logins, faults).on(0) as port, aiohttp.ClientSession() as session:

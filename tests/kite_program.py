@@ -119,7 +119,7 @@ def refusals(kite: Any, form: dict[str, Any]) -> dict[str, list[Any]]:
         "off tick": {"price": 100.03},
         "unknown symbol": {"tradingsymbol": "NOPE"},
         "shares' product": {"product": "CNC"},
-        "no money": {"quantity": form["quantity"] * 20},
+        "passed trigger": {"order_type": "SL", "trigger_price": 1},
     }
     for what, change in wrong.items():
         attempts[what] = lambda change=change: kite.place_order(**{**form, **change})  # type: ignore[misc]

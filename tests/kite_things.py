@@ -142,6 +142,7 @@ ORDERS = st.builds(
     unique_id=st.just(""),
     tag=st.just("") | WORDS,
     note=NOTES,
+    marks=st.lists(st.sampled_from(("mktp", "mktp:2.00", "autoslice")), max_size=3).map(tuple),
 )
 FILLS = st.builds(Fill, IDS, IDS, WORDS, WORDS, TOKENS, SIDES, WORDS, QTYS, PRICES, TIMES, st.just("") | IDS)
 NETS = st.builds(Net, WORDS, WORDS, TOKENS, WORDS, st.integers(-MOST_QTY, MOST_QTY), QTYS, QTYS, MONEY, MONEY, PRICES)

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from dualloop.market.instruments import Contract
-from dualloop.market.reasons import Product, Reject, Side
+from dualloop.market.reasons import Product, Side
 from dualloop.market.units import SECOND_US, ratio_half_up
 from dualloop.ports import Change, OrderReport, OrderRequest, OrderStatus, Refused
 from dualloop.sim.account_orders import AccountOrder
-from dualloop.sim.account_rules import Rules
+from dualloop.sim.account_rules import Rules, check_trigger
 from dualloop.sim.broker import Account
 from dualloop.sim.loop import VirtualLoop
 from dualloop.sim.wire_day import WireDay
@@ -81,9 +81,10 @@ _STATUS = {OrderStatus.COMPLETE: "complete", OrderStatus.CANCELLED: "cancelled",
 class InMemory:
     """The account's own methods."""
 
-    def __init__(self, day: WireDay, loop: VirtualLoop, depth: int, at_once: frozenset[Reject]) -> None:
+    def __init__(self, day: WireDay, loop: VirtualLoop, depth: int, *, asks_price: bool) -> None:
         self._loop = loop
-        rules = Rules(depth=depth, in_book=True, fence=True, at_once=at_once)
+        rules = Rules(depth=depth, in_book=True, fence=True)
+        self._asks_price = asks_price
         self._account = Account(day.data, loop, funds=FUNDS, rules=rules)
         self._account.changed = self._changed
         self._ids: dict[str, str] = {}
@@ -118,8 +119,11 @@ class InMemory:
             *(act.tag, act.contract, "", act.side, act.qty, self._loop.now_us()),
             limit=act.limit,
             trigger=act.trigger,
-            product=Product.INTRADAY,
+            product=Product.CARRY,
         )
+        moment = self._account.tape.moment(act.contract)
+        if self._asks_price and act.trigger is not None and moment is not None:
+            check_trigger(act.side, act.trigger, moment.ltp)
         order_id = self._ids[act.tag] = await self._account.place(request)
         self._triggers[order_id] = act.trigger or 0
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import aiohttp
 import pytest
+import structlog
 
 from angel_exchange import ORDER, Exchange, frames, play, texts
+from dualloop.market.units import SECOND_US
 from dualloop.sim.wire_faults import Call, Fate
 from dualloop.wires import angel_events, angel_ticks
 from dualloop.wires import angel_wire as wire
@@ -33,6 +35,9 @@ def stream(exchange: Exchange) -> "aiohttp.client._BaseRequestContextManager[aio
 def updates(exchange: Exchange) -> "aiohttp.client._BaseRequestContextManager[aiohttp.ClientWebSocketResponse]":
     headers = {"Authorization": f"Bearer {exchange.tokens.jwt}"}
     return exchange.session.ws_connect(f"{exchange.root}/smart-order-update", headers=headers)
+
+
+Connect = Callable[[Exchange], "aiohttp.client._BaseRequestContextManager[aiohttp.ClientWebSocketResponse]"]
 
 
 def ask(mode: int, token: int, *, subscribe: bool = True) -> str:
@@ -291,3 +296,27 @@ def test_a_silent_stream_answers_pings_and_a_half_open_one_nothing() -> None:
                 assert found == (["pong"] if answers else [])
 
     play(scene)
+
+
+@pytest.mark.parametrize("connected", [stream, updates])
+def test_a_socket_without_a_ping_for_a_minute_is_cut_and_one_with_pings_is_not(connected: Connect) -> None:
+    async def scene(exchange: Exchange) -> None:
+        async with connected(exchange) as quiet, connected(exchange) as alive:
+            began_us, cut = exchange.desk.now_us(), asyncio.create_task(ended(quiet))
+            for _ in range(5):
+                await asyncio.sleep(29)
+                passed_us = exchange.desk.now_us() - began_us
+                assert cut.done() is (passed_us > 60 * SECOND_US)
+                await alive.send_str(Beat.PING)
+                assert Beat.PONG in await texts(alive, 1 if connected is stream or passed_us > 30 * SECOND_US else 2)
+            await cut
+
+    with structlog.testing.capture_logs() as logs:
+        play(scene)
+    assert [each["event"] for each in logs] == ["socket_without_pulse"]
+
+
+async def ended(socket: aiohttp.ClientWebSocketResponse) -> None:
+    """Return when the server has gone."""
+    while (await socket.receive()).type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+        pass

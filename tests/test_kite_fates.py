@@ -47,7 +47,7 @@ def test_neither_a_book_nor_an_event_tells_of_a_lost_order_before_it_is_shown() 
     async def scene(client: Client) -> None:
         listed, low = await far(client)
         faults = client.place.server.faults
-        faults.coin = lambda: True  # type: ignore[method-assign]
+        faults.coins.always(True)
         faults.script[Call.PLACE].append(Fate.TIMEOUT_TEXT)
         async with client.stream() as ws:
             found = await client.place_order(buy(listed, low))

@@ -10,12 +10,12 @@ from dualloop.modes.exchanging import keep_time
 from dualloop.modes.paced import FasterClock
 from dualloop.modes.wires import Fair
 from dualloop.sim.loop import Events, Sleep
-from dualloop.sim.wire_faults import Call, Fate
+from dualloop.sim.wire_faults import Call, Fate, WireFaults
 from dualloop.sim.wire_pipe import MOST_TEXTS
 from dualloop.wires import kite_ticks
 from dualloop.wires.kite_ticks import Act, Control
 from dualloop.wires.told import Failure, Trouble
-from kite_house import Client, alone, buy, frames
+from kite_house import Client, alone, buy, failure_of, frames
 
 AFTER_ACCEPTANCE = (Fate.TIMEOUT_TEXT, Fate.HTML, Fate.EMPTY_BODY, Fate.TRUNCATED)
 
@@ -172,3 +172,29 @@ def test_the_clock_goes_on_while_clients_ask_without_a_pause() -> None:
         assert clock.passed_s > 0.2, "there was much to do"
 
     alone(scene, pace=pace)
+
+
+def test_a_server_fails_in_each_way_that_kite_names_and_with_a_gateways_pages() -> None:
+    async def scene(client: Client) -> None:
+        faults, met = client.place.server.faults, []
+        for number in range(6):
+            faults.script[Call.OTHER].append(Fate.SERVER_ERROR)
+            faults.ways.append(number)
+            said = await client.ask("GET", "/user/profile")
+            assert failure_of(said).trouble is Trouble.UNSURE
+            met.append((said.status, failure_of(said).code or said.body.decode()[12:35]))
+        assert met == [
+            (503, "NetworkException"),
+            (500, "GeneralException"),
+            (502, "DataException"),
+            (502, "<title>502 Bad Gateway<"),
+            (503, "<title>503 Service Unav"),
+            (504, "<title>504 Gateway Time"),
+        ]
+
+    alone(scene)
+
+
+def test_named_faults_draw_every_way_to_fail() -> None:
+    faults = WireFaults(5, [Fate.SERVER_ERROR])
+    assert {faults.way("abcdef") for _ in range(200)} == set("abcdef")

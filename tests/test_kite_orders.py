@@ -11,7 +11,7 @@ import pytest
 from dualloop.market.reasons import Side
 from dualloop.wires import kite_books, kite_forms, kite_instruments, kite_market, kite_money
 from dualloop.wires.kite_forms import AUTO
-from dualloop.wires.told import Failure, Trouble
+from dualloop.wires.told import Failure, Listed, Trouble
 from kite_house import TIGHT, Client, buy, failure_of, good, played
 from wire_place import Place, served
 
@@ -101,7 +101,7 @@ REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
     "no whole tick": ({"limit": 10_003}, "InputException"),
     "an unknown symbol": ({"symbol": "NOPE"}, "InputException"),
     "a product of shares": ({"product": "CNC"}, "InputException"),
-    "too little money": ({"qty": 65 * 20, "limit": 16_000}, "MarginException"),
+    "a stop whose price has come": ({"kind": "SL", "trigger": 16_000}, "InputException"),
 }
 
 
@@ -175,8 +175,6 @@ def test_above_the_freeze_quantity_an_order_may_be_sliced(place: Place) -> None:
         listed = await client.at_the_money()
         form = buy(listed, 500, qty=listed.lot * 30, autoslice=True, trigger=0)
         form = form._replace(limit=(await client.ltp(f"NFO:{listed.symbol}")).ltp * 7 // 10 // 5 * 5)
-        place.server.desk.rules = place.server.desk.rules._replace(asks_funds=False)
-        place.server.desk.account.rules.at_once = frozenset()
         said = await client.ask("POST", "/orders/regular", data=kite_forms.place_form(form))
         data = json.loads(said.body)["data"]
         assert len(data["children"]) == 1
@@ -198,3 +196,71 @@ def test_margins_and_the_contract_note_follow_the_dated_charges(place: Place) ->
         assert basket["data"]["final"]["total"] == 6500
 
     played(place, scene)
+
+
+@pytest.mark.parametrize(("variety", "said"), [("nonsense", "Invalid `variety`."), ("amo", "regular orders alone")])
+def test_a_variety_that_is_not_the_orders_is_refused_by_every_call(place: Place, variety: str, said: str) -> None:
+    async def scene(client: Client) -> None:
+        listed = await client.at_the_money()
+        low = (await client.ltp(f"NFO:{listed.symbol}")).ltp * 4 // 5 // 5 * 5
+        form, order_id = kite_forms.place_form(buy(listed, low)), await client.place_order(buy(listed, low))
+        calls = (("POST", "", form), ("PUT", f"/{order_id}", {"price": "1"}), ("DELETE", f"/{order_id}", None))
+        for method, path, data in calls:
+            found = failure_of(await client.ask(method, f"/orders/{variety}{path}", data=data))
+            assert found.code == "InputException"
+            assert said in found.text
+        (order,) = await client.orders()
+        assert (order.order_id, order.cancelled, order.limit) == (order_id, 0, low)
+
+    played(place, scene)
+
+
+def test_positions_are_not_converted_and_that_is_said_in_kites_words(place: Place) -> None:
+    async def scene(client: Client) -> None:
+        form = {"exchange": "NFO", "old_product": "MIS", "new_product": "NRML"}
+        assert failure_of(await client.ask("PUT", "/portfolio/positions", data=form)).code == "InputException"
+
+    played(place, scene)
+
+
+async def tags_of(client: Client, order_id: object) -> list[str]:
+    rows = json.loads((await client.ask("GET", f"/orders/{order_id}")).body)["data"]
+    assert {row["market_protection"] for row in rows} == {0}
+    assert all(row["tags"] == rows[0]["tags"] for row in rows)
+    return list(rows[-1]["tags"])
+
+
+@pytest.mark.parametrize(("protection_bp", "tags"), [(AUTO, ["mine", "mktp"]), (200, ["mine", "mktp", "mktp:2.00"])])
+def test_an_order_that_was_protected_says_so_among_its_tags(place: Place, protection_bp: int, tags: list[str]) -> None:
+    async def scene(client: Client) -> None:
+        listed = await client.at_the_money()
+        form = buy(listed, 0, kind="MARKET", protection_bp=protection_bp, tag="mine")
+        assert await tags_of(client, await client.place_order(form)) == tags
+        limit = buy(listed, 2000, protection_bp=AUTO, tag="mine")
+        assert await tags_of(client, await client.place_order(limit)) == ["mine"], "it had no need of it"
+
+    played(place, scene)
+
+
+def test_each_slice_is_marked_with_the_first(place: Place) -> None:
+    async def scene(client: Client) -> None:
+        listed = await cheap(client)
+        form = kite_forms.place_form(buy(listed, 100, qty=listed.lot * 60, autoslice=True))
+        data = json.loads((await client.ask("POST", "/orders/regular", data=form)).body)["data"]
+        parent, children = data["order_id"], [child["order_id"] for child in data["children"]]
+        assert len(children) == 2
+        for order_id in (parent, *children):
+            assert await tags_of(client, order_id) == ["autoslice", f"autoslice:{parent}"]
+
+    played(place, scene)
+
+
+async def cheap(client: Client) -> Listed:
+    """A call that costs a few rupees."""
+    listed = good(kite_instruments.read_instruments(*await client.ask("GET", "/instruments/NFO")))
+    near = await client.at_the_money()
+    calls = [each for each in listed if (each.expiry, each.right) == (near.expiry, near.right)]
+    for each in sorted(calls, key=lambda each: each.strike or 0):
+        if (each.strike or 0) > (near.strike or 0) and (await client.ltp(f"NFO:{each.symbol}")).ltp < 1000:
+            return each
+    raise AssertionError("all are dear")

@@ -159,6 +159,21 @@ def test_a_stop_waits_for_its_trigger_and_is_a_limit_order_from_then_on() -> Non
     play(story, FALLING)
 
 
+@pytest.mark.parametrize(("side", "passed", "limit"), [(Side.SELL, 15_000, 14_000), (Side.BUY, 15_000, 16_000)])
+def test_a_stop_whose_price_has_come_is_refused_when_placed_or_changed(side: Side, passed: int, limit: int) -> None:
+    """A sell's trigger lies below the last price, a buy's above it; the order that rests stays as it was."""
+
+    async def story(bench: Bench) -> None:
+        send, away = (bench.sell, -TICK) if side is Side.SELL else (bench.buy, TICK)
+        assert await refused(send(limit, trigger=passed)) is Reject.OTHER
+        order = await send(limit, trigger=passed + away)
+        assert await refused(bench.account.modify(order, Change(LOT, limit, passed))) is Reject.OTHER
+        assert bench.order(order)[2:4] == (OPEN, 0)
+        assert bench.order(order).trigger == passed + away
+
+    play(story)
+
+
 def test_a_stop_whose_limit_was_jumped_over_rests_as_a_limit_order() -> None:
     async def story(bench: Bench) -> None:
         order = await bench.sell(13_500, trigger=14_500)
@@ -352,6 +367,35 @@ def test_a_cheap_option_has_a_band_of_twenty_rupees() -> None:
         assert bench.order(await bench.buy(7_000)).status is COMPLETE
 
     play(story, (At("10:00:00", 5_000),))
+
+
+def test_the_band_is_counted_from_the_mean_of_the_last_half_minutes_trades() -> None:
+    """NSE/FAOP/54242: renewed each half minute; in a fall it lags, and a sell far below the last price is refused."""
+    prices = (At("10:00:00", 20_000), At("10:00:15", 16_000), At("10:00:31", 10_000), At("10:01:00", 10_000))
+
+    async def story(bench: Bench) -> None:
+        await bench.until("10:00:29")
+        assert bench.order(await bench.sell(9_600)).status is COMPLETE, "no half minute is over: the last price counts"
+        await bench.until("10:00:59")
+        assert await refused(bench.sell(9_995)) is Reject.PRICE_BAND
+        assert await refused(bench.sell(10_795)) is Reject.PRICE_BAND
+        assert bench.order(await bench.sell(10_800)).status is OPEN
+        await bench.until("10:01:00")
+        assert bench.order(await bench.sell(6_000)).status is COMPLETE
+
+    play(story, prices, bars={})
+
+
+def test_after_a_quarter_of_an_hour_without_a_trade_the_band_is_counted_from_the_last_price() -> None:
+    prices = (At("10:00:00", 10_000), At("10:00:20", 20_000))
+
+    async def story(bench: Bench) -> None:
+        await bench.until("10:15:00")
+        assert await refused(bench.buy(21_005)) is Reject.PRICE_BAND
+        await bench.until("10:15:30")
+        assert bench.order(await bench.buy(28_000)).status is COMPLETE
+
+    play(story, prices, bars={})
 
 
 def test_only_a_price_beyond_the_market_is_outside_the_band() -> None:

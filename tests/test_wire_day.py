@@ -17,7 +17,6 @@ from dualloop.modes import wires
 from dualloop.sim.angel_names import symbol_of
 from dualloop.sim.loop import Events, Sleep, VirtualLoop
 from dualloop.sim.server import Server
-from dualloop.sim.wire_desk import AT_ONCE
 from dualloop.sim.wire_market import Item
 from dualloop.sim.wire_rules import facts
 from dualloop.wires import angel_wire, kite_books, kite_forms, kite_money, kite_wire
@@ -96,7 +95,7 @@ class Kite(Hand):
                 kind, trigger = ("LIMIT", 0) if act.trigger is None else ("SL", act.trigger)
                 symbol = self._items[act.contract].symbol
                 form = kite_forms.PlaceForm(
-                    "NFO", symbol, act.side, act.qty, "MIS", kind, act.limit, trigger, tag=act.tag
+                    "NFO", symbol, act.side, act.qty, "NRML", kind, act.limit, trigger, tag=act.tag
                 )
                 return await self.ask("POST", "/orders/regular", kite_forms.place_form(form))
             case Modify():
@@ -148,11 +147,11 @@ class Angel(Hand):
         symbol = symbol_of(item)
         match act:
             case Place():
-                head = (variety, symbol, item.number, act.side, "NFO", kind, "INTRADAY", "DAY")
+                head = (variety, symbol, item.number, act.side, "NFO", kind, "CARRYFORWARD", "DAY")
                 body = angel_wire.PlaceBody(*head, act.qty, act.limit, act.trigger or 0, act.tag)
                 return await self.ask("POST", f"{ORDER}/placeOrder", body.to_json())
             case Modify():
-                which = (variety, order_id, kind, "INTRADAY", "DAY")
+                which = (variety, order_id, kind, "CARRYFORWARD", "DAY")
                 modify = angel_wire.ModifyBody(*which, act.qty, act.limit, act.trigger or 0, symbol, item.number, "NFO")
                 return await self.ask("POST", f"{ORDER}/modifyOrder", modify.to_json())
             case Cancel():
@@ -217,10 +216,11 @@ def run(play: Callable[[VirtualLoop], Any], quiet: Quiet | None = None) -> Playe
 @cache
 def in_memory(seed: int, speaks: str) -> Played:
     """At the account that this broker's desk would have."""
-    at_once = AT_ONCE if facts(speaks, DAY).asks_funds else frozenset()
+    asks_price = facts(speaks, DAY).asks_price
 
     def play(loop: VirtualLoop) -> Any:
-        return played(InMemory(day_of(SEED, DAY), loop, orders_of(seed).depth, at_once), orders_of(seed), loop)
+        account = InMemory(day_of(SEED, DAY), loop, orders_of(seed).depth, asks_price=asks_price)
+        return played(account, orders_of(seed), loop)
 
     return run(play)
 

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
@@ -94,12 +95,20 @@ def exchange(
     if data is not None and seed is not None:
         raise Problem(USAGE, "usage", "--seed", "a recorded day has no seed", "name one of --data and --seed")
     wanted = _Wanted(seed, day, data, speed or 1.0, at)
+    _logs_beside()
     if speaks == "plain":
         path = _plain_place(socket, port, faults)
         _serve_plain(path, wanted, prepared(config, sets), as_json=as_json)
     else:
         number, fates = _wire_place(socket, port), _fates(faults)
         _serve_wire(speaks, number, fates, wanted, prepared(config, sets), as_json=as_json)
+
+
+def _logs_beside() -> None:
+    """Of what goes on at the sockets the log tells on standard error: on the other stands the answer."""
+    import structlog
+
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 # -- plain -------------------------------------------------------------------------------------------
@@ -118,7 +127,9 @@ def _serve_plain(socket: Path, wanted: _Wanted, config: "Config", *, as_json: bo
         document, parts = _opened(opened)
         console.answer(document, parts, as_json=as_json)
 
-    exchanging.serve(floor, config, socket=socket, speed=wanted.speed, at_us=wanted.at_us, ready=ready)
+    exchanging.serve(
+        floor, config, socket=socket, speed=wanted.speed, at_us=wanted.at_us, ready=ready, tell=console.warn
+    )
 
 
 def _opened(opened: "Opened") -> tuple[dict[str, Any], list[str]]:
@@ -193,6 +204,7 @@ def _serve_wire(
             speed=wanted.speed,
             at_us=wanted.at_us,
             ready=ready,
+            tell=console.warn,
         )
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)

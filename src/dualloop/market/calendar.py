@@ -50,6 +50,12 @@ class Calendar:
         """Whether the exchange's calendar has a full session that day: no weekend, no listed holiday."""
         return day.weekday() < 5 and day not in self._holidays
 
+    def day_before(self, day: date) -> date:
+        """The trading day before that day."""
+        while not self.is_trading_day(day := day - timedelta(days=1)):
+            pass
+        return day
+
     def sessions_between(self, first: date, last: date) -> int:
         """Trading days after `first`, up to and with `last`."""
         days = range(1, (last - first).days + 1)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dualloop.config import Config
-from dualloop.history import DataError, DayData
+from dualloop.history import Data, DataError, DayData
 from dualloop.market.units import MINUTE_US, SECOND_US
 from dualloop.modes.inputs import Market, days_of, open_data
-from dualloop.modes.paced import FasterClock, Steady
+from dualloop.modes.paced import FasterClock, Lag, Steady
 from dualloop.modes.runs import hash_of
 from dualloop.modes.theatre import demo_day, market_day
 from dualloop.ports import BARS
@@ -58,11 +58,17 @@ def generated(config: Config, seed: int, day: date | None) -> Floor:
 
 def from_folder(config: Config, folder: Path, day: date | None) -> Floor:
     """The folder's first day, or that one. Raises `DataError`."""
+    data, found = day_of_folder(config, folder, day)
+    return Floor(found, f"SIM{hash_of(data.digest, found.day.isoformat())}".upper())
+
+
+def day_of_folder(config: Config, folder: Path, day: date | None) -> tuple[Data, DayData]:
+    """The folder, and its first day or that one, on which something is listed. Raises `DataError`."""
     data = open_data(folder, config, Market.of(config))
     found = data.day(days_of(data, day, day)[0])
     if found.master is None:
         raise DataError(str(folder), f"no option is listed on {found.day}", "name another day")
-    return Floor(found, f"SIM{hash_of(data.digest, found.day.isoformat())}".upper())
+    return data, found
 
 
 def serve(
@@ -73,9 +79,11 @@ def serve(
     speed: float,
     at_us: int | None = None,
     ready: Callable[[Opened], None],
+    tell: Callable[[str], None],
 ) -> None:
     """Serve the day at that socket until SIGINT or SIGTERM. `at_us` is the time of day to begin at, since midnight.
 
+    `tell` hears in one line that time runs behind, and that it has caught up.
     Raises `Unreachable` when another exchange serves there.
     """
     hours = floor.data.session
@@ -83,11 +91,18 @@ def serve(
     clock = FasterClock(start_us, speed)
     loop = VirtualLoop(start_us, pace=Steady(clock))
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(_serve(floor, config, loop, clock, Opened(socket, floor.account, hours.day, start_us, speed), ready))
+        opened = Opened(socket, floor.account, hours.day, start_us, speed)
+        runner.run(_serve(floor, config, loop, clock, opened, ready, tell))
 
 
 async def _serve(
-    floor: Floor, config: Config, loop: VirtualLoop, clock: FasterClock, opened: Opened, ready: Callable[[Opened], None]
+    floor: Floor,
+    config: Config,
+    loop: VirtualLoop,
+    clock: FasterClock,
+    opened: Opened,
+    ready: Callable[[Opened], None],
+    tell: Callable[[str], None],
 ) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -104,13 +119,15 @@ async def _serve(
     )
     async with server.on(opened.socket):
         ready(opened)
-        keep_time(loop, _STEP_S * clock.speed)
+        keep_time(loop, _STEP_S * clock.speed, Lag(clock, loop.now_us, tell).look)
         await stopped.wait()
 
 
-def keep_time(loop: VirtualLoop, step_s: float) -> None:
-    """Virtual time stands at its last timer while clients ask: one comes often enough for ever."""
-    loop.call_later(step_s, keep_time, loop, step_s)
+def keep_time(loop: VirtualLoop, step_s: float, look: Callable[[], None] | None = None) -> None:
+    """Virtual time stands at its last timer while clients ask: one comes often enough for ever, and `look`s."""
+    loop.call_later(step_s, keep_time, loop, step_s, look)
+    if look is not None:
+        look()
 
 
 def _welcome(floor: Floor, clock: FasterClock) -> Welcome:

@@ -7,13 +7,15 @@ the other one is. They never drift apart.
 import asyncio
 import selectors
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dualloop.market.units import SECOND_US
 from dualloop.sim.loop import Events, Sleep
 
 _LONGEST_SLEEP_S = 60.0
+_BEHIND_S, _CAUGHT_UP_S = 1.0, 0.1
+"""Of the wall clock: how late is worth a word, and how late is in time again."""
 
 
 class _FasterSelector(selectors.BaseSelector):
@@ -58,6 +60,35 @@ class FasterClock:
     def now_us(self) -> int:
         """The present instant."""
         return self._start_us + round(self.time() * SECOND_US)
+
+
+class Lag:
+    """Says once that a loop's time is behind its clock, and once that it is there again. `look` is called often."""
+
+    def __init__(self, clock: FasterClock, now_us: Callable[[], int], tell: Callable[[str], None]) -> None:
+        self._clock = clock
+        self._now_us = now_us
+        self._tell = tell
+        self._most_s = 0.0
+        """How far it was behind at most since it was told, wall clock; 0: it is not."""
+
+    def look(self) -> None:
+        """Compare the two."""
+        behind_s = (self._clock.now_us() - self._now_us()) / SECOND_US / self._clock.speed
+        if self._most_s:
+            self._most_s = max(self._most_s, behind_s)
+            if behind_s < _CAUGHT_UP_S:
+                self._tell(f"the day's clock has caught up; it was {self._said(self._most_s)} behind at most")
+                self._most_s = 0.0
+        elif behind_s > _BEHIND_S:
+            self._most_s = behind_s
+            slower = "; a smaller --speed may be kept" if self._clock.speed > 1 else ""
+            self._tell(f"the day's clock is {self._said(behind_s)} behind: prices and answers are late{slower}")
+
+    def _said(self, wall_s: float) -> str:
+        if self._clock.speed == 1:
+            return f"{wall_s:.1f} s"
+        return f"{wall_s * self._clock.speed:.0f} s of the day ({wall_s:.1f} s)"
 
 
 class PacedLoop(asyncio.SelectorEventLoop):

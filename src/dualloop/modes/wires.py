@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dualloop.config import Config
+from dualloop.history import DataError
 from dualloop.market.costs import ChargeTable
-from dualloop.modes.exchanging import BEFORE_OPEN_US, from_folder, keep_time
+from dualloop.modes.exchanging import BEFORE_OPEN_US, day_of_folder, keep_time
 from dualloop.modes.inputs import Market
-from dualloop.modes.paced import FasterClock, Steady
+from dualloop.modes.paced import FasterClock, Lag, Steady
 from dualloop.modes.theatre import demo_day, market_day
 from dualloop.sim.broker import Account
 from dualloop.sim.loop import Events, Sleep, VirtualLoop
 from dualloop.sim.server import HOST, Server
+from dualloop.sim.wire_before import made_before, recorded_before
 from dualloop.sim.wire_day import WireDay, generated_day
 from dualloop.sim.wire_desk import Desk
 from dualloop.sim.wire_dialect import Dialect
@@ -50,7 +52,7 @@ class Opened(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """What is served: the day, what the dice of tokens and faults are made of, and which faults come."""
+    """What is served: the day, what the dice of ids and faults are made of, and which faults come."""
 
     day: WireDay
     seed: int
@@ -61,12 +63,19 @@ class Stage(NamedTuple):
 def generated(config: Config, seed: int, day: date | None) -> WireDay:
     """The day that `demo` plays for that seed. Raises `DataError` for a day without a session."""
     market = Market.of(config)
-    return generated_day(market_day(config, market, seed, day or demo_day(seed, market.calendar)))
+    made = market_day(config, market, seed, day or demo_day(seed, market.calendar))
+    try:
+        before = made_before(made, market_day(config, market, seed, market.calendar.day_before(made.day)))
+    except DataError:  # nothing is made of the years before the first
+        before = None
+    return generated_day(made)._replace(before=before)
 
 
 def recorded(config: Config, folder: Path, day: date | None) -> WireDay:
     """The folder's first day, or that one. Raises `DataError`."""
-    return WireDay(from_folder(config, folder, day).data)
+    data, found = day_of_folder(config, folder, day)
+    before = Market.of(config).calendar.day_before(found.day)
+    return WireDay(found, before=recorded_before(data.day(before)) if before in data.days else None)
 
 
 def serve(
@@ -77,10 +86,11 @@ def serve(
     speed: float,
     at_us: int | None = None,
     ready: Callable[[Opened], None],
+    tell: Callable[[str], None],
 ) -> None:
     """Serve until SIGINT or SIGTERM. `at_us` is the time of day to begin at, since midnight.
 
-    Raises `OSError` when the port is taken.
+    `tell` hears in one line that time runs behind, and that it has caught up. Raises `OSError` when the port is taken.
     """
     hours = stage.day.data.session
     start_us = hours.open_us - BEFORE_OPEN_US if at_us is None else hours.at(at_us)
@@ -90,7 +100,7 @@ def serve(
     clock = FasterClock(start_us, speed)
     loop = VirtualLoop(start_us, seed=stage.seed, pace=Fair(clock))
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(_serve(stage, config, loop, clock, port, ready))
+        runner.run(_serve(stage, config, loop, clock, port, ready, tell))
 
 
 async def _serve(
@@ -100,6 +110,7 @@ async def _serve(
     clock: FasterClock,
     port: int,
     ready: Callable[[Opened], None],
+    tell: Callable[[str], None],
 ) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -107,7 +118,7 @@ async def _serve(
     start_us = loop.now_us()
     async with server(stage, config, loop, clock.speed).on(port) as found:
         ready(Opened(found, stage.speaks, stage.day.data.day, start_us, clock.speed))
-        keep_time(loop, _STEP_S * clock.speed)
+        keep_time(loop, _STEP_S * clock.speed, Lag(clock, loop.now_us, tell).look)
         await stopped.wait()
 
 
@@ -127,7 +138,7 @@ def server(stage: Stage, config: Config, loop: VirtualLoop, speed: float) -> Ser
         funds=funds,
         seed=stage.seed,
     )
-    logins = Logins(stage.seed, loop.now_us)
+    logins = Logins(loop.now_us)
     ticker = Ticker(market, loop, RECORDED_US if stage.day.market is None else GENERATED_US)
     dialect = _dialect(stage.speaks, desk, logins, ticker)
     return Server(dialect, desk, logins, WireFaults(stage.seed, stage.faults), speed)

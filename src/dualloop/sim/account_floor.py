@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 
 from dualloop.market.instruments import Contract
 from dualloop.market.reasons import Product, Reject, Side
+from dualloop.market.units import rupees
 from dualloop.ports import Change, OrderRequest, OrderStatus, Refused
 from dualloop.sim.account_orders import AccountOrder, free_money
-from dualloop.sim.account_rules import Rules, check_band, check_circuit, check_form
+from dualloop.sim.account_rules import Rules, check_band, check_circuit, check_form, check_trigger
 from dualloop.sim.account_tape import Moment, Tape
 from dualloop.sim.loop import VirtualLoop
 
@@ -49,7 +50,7 @@ class Floor:
         try:
             self._check_risk(wish)
         except Refused as no:
-            if not self._rules.in_book or no.reject in self._rules.at_once:
+            if not self._rules.in_book:
                 raise
             self.book[wish.order_id] = wish
             self.reject(wish, no.reject, str(no))
@@ -136,8 +137,10 @@ class Floor:
         rules, contract = self._rules, order.contract
         check_circuit(self._tape.circuit(contract, rules.low_limit, rules.high_limit), order.limit, order.trigger)
         moment = self._tape.moment(contract)
-        if moment is not None and order.trigger is None:
-            check_band(order.side, order.limit, moment.ltp)
+        if moment is not None and order.trigger is not None:
+            check_trigger(order.side, order.trigger, moment.ltp)
+        elif moment is not None:
+            check_band(order.side, order.limit, self._tape.reference(moment, contract, self._loop.now_us()))
         net = self.nets.get(contract, 0)
         if rules.one_product and net and self.products[contract] is not order.product:
             raise Refused(f"{net} are held as {self.products[contract]}, not {order.product}", Reject.PRODUCT)
@@ -146,7 +149,9 @@ class Floor:
             self._check_fence(order, others)
         paid = free_money(self._funds, others) - (order.value if order.side is Side.BUY else 0)
         if order.side is Side.BUY and order.left * order.limit > paid:
-            raise Refused(f"{order.left * order.limit} paise are needed, {paid} are free", Reject.MARGIN)
+            needed, free = rupees(order.left * order.limit), rupees(max(0, paid))
+            text = f"Insufficient funds. Required margin is {needed} but available margin is {free}"
+            raise Refused(text, Reject.MARGIN)
 
     def _check_fence(self, order: AccountOrder, others: Sequence[AccountOrder]) -> None:
         """With two products in one contract, what is held as one covers no sale of the other."""
@@ -203,7 +208,7 @@ class Floor:
         assert order.limit is not None, "a stop order has a limit"
         order.trigger = None
         try:
-            check_band(order.side, order.limit, moment.ltp)
+            check_band(order.side, order.limit, self._tape.reference(moment, order.contract, moment.at_us))
             if self._rules.fired is not None:
                 raise Refused("rejected after its trigger", self._rules.fired)
         except Refused as no:

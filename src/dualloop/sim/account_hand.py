@@ -39,20 +39,42 @@ class ByHand:
         assert self._floor.nets.get(contract), "only what is held can be converted"
         self._floor.products[contract] = product
 
-    def square_off(self, *, cancels: bool = False) -> list[OrderReport]:
-        """The broker closes every position at the touch; with `cancels` it ends all waiting orders first."""
+    def square_off(self, *, cancels: bool = False, product: Product | None = None) -> list[OrderReport]:
+        """The broker closes every position at the touch; with `cancels` it ends all waiting orders first.
+
+        With a product only what is of that. What nobody makes a price for stays.
+        """
+        mine = [each for each in self._floor.book.values() if product in (None, each.product)]
         if cancels:
-            for order in [each for each in self._floor.book.values() if each.alive]:
+            for order in [each for each in mine if each.alive]:
                 self._floor.cancel(order.order_id, SQUARE_OFF)
-        nets = [(contract, net) for contract, net in self._floor.nets.items() if net]
+        nets = dict(self._floor.nets)
+        if product is not None:
+            nets = {order.contract: 0 for order in mine}
+            for order in mine:
+                nets[order.contract] += order.net
+        sides = [(contract, Side.SELL if net > 0 else Side.BUY, abs(net)) for contract, net in nets.items() if net]
         return [
-            self._trade(contract, Side.SELL if net > 0 else Side.BUY, abs(net), None, SQUARE_OFF)
-            for contract, net in nets
+            self._trade(contract, side, qty, None, SQUARE_OFF, product)
+            for contract, side, qty in sides
+            if self._is_quoted(contract, side)
         ]
 
-    def _trade(self, contract: Contract, side: Side, qty: int, limit: int | None, note: str = "") -> OrderReport:
+    def _is_quoted(self, contract: Contract, side: Side) -> bool:
+        moment = self._tape.moment(contract)
+        return moment is not None and (moment.bid if side is Side.SELL else moment.ask) is not None
+
+    def _trade(
+        self,
+        contract: Contract,
+        side: Side,
+        qty: int,
+        limit: int | None,
+        note: str = "",
+        product: Product | None = None,
+    ) -> OrderReport:
         symbol = self._tape.master[contract].symbol
-        product = self._floor.products.get(contract, Product.INTRADAY)
+        product = product or self._floor.products.get(contract, Product.INTRADAY)
         request = OrderRequest("", contract, symbol, side, qty, self._loop.now_us(), limit=limit, product=product)
         order = self._floor.trade(request, note) if limit is None else self._floor.place(request)
         return order.report()

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from dualloop.market.instruments import Contract, Instrument
 from dualloop.market.reasons import Reject, Side
+from dualloop.market.units import rupees
 from dualloop.ports import Refused
 
-# Limit price protection: NSE/FAOP/54242. The reference here is the last price, not the average of 30 seconds.
+# Limit price protection: NSE/FAOP/54242; `Tape.reference` is what it is counted from.
 _CHEAP = 5_000
 _CHEAP_REACH = 2_000
 _REACH_PCT = 40
@@ -30,9 +31,7 @@ class Rules:
     one_product: bool = False
     """Refuse an order under another product than that of what is held."""
     in_book: bool = False
-    """What the risk desk refuses is accepted and stands in the book as rejected, as Angel does (F12)."""
-    at_once: frozenset[Reject] = frozenset()
-    """Reasons for which it is refused at once all the same."""
+    """What the risk desk refuses is accepted and stands in the book as rejected, as brokers do (F12)."""
     modifications: int = 25
     fired: Reject | None = None
     """Stop orders are rejected for this once they have fired; None: only when the price band says so (F6)."""
@@ -63,8 +62,22 @@ def check_circuit(circuit: tuple[int, int], limit: int, trigger: int | None) -> 
             raise Refused(f"price {price} is outside the circuit {low} to {high}", Reject.PRICE_BAND)
 
 
-def check_band(side: Side, limit: int, ltp: int) -> None:
+def check_trigger(side: Side, trigger: int, ltp: int) -> None:
+    """Raises `Refused` for a stop whose price has come already: a sell's lies below the last price, a buy's above."""
+    if trigger >= ltp if side is Side.SELL else trigger <= ltp:
+        where = "lower" if side is Side.SELL else "higher"
+        what = f"Trigger price for stoploss {side.lower()} orders"
+        raise Refused(f"{what} should be {where} than the last traded price ({rupees(ltp)})")
+
+
+def band(reference: int) -> tuple[int, int]:
+    """The lowest limit of a sell and the highest of a buy that price protection lets through."""
+    reach = _CHEAP_REACH if reference <= _CHEAP else reference * _REACH_PCT // 100
+    return reference - reach, reference + reach
+
+
+def check_band(side: Side, limit: int, reference: int) -> None:
     """Raises `Refused` for a buy above the price band, or a sell below it."""
-    reach = _CHEAP_REACH if ltp <= _CHEAP else ltp * _REACH_PCT // 100
-    if limit > ltp + reach if side is Side.BUY else limit < ltp - reach:
-        raise Refused(f"{side} at {limit} is outside the price protection around {ltp}", Reject.PRICE_BAND)
+    low, high = band(reference)
+    if limit > high if side is Side.BUY else limit < low:
+        raise Refused(f"{side} at {limit} is outside the price protection around {reference}", Reject.PRICE_BAND)

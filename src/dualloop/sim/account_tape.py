@@ -6,9 +6,12 @@ from typing import NamedTuple
 
 from dualloop.history import DayData
 from dualloop.market.instruments import Contract, Master
+from dualloop.market.units import MINUTE_US, SECOND_US
 from dualloop.sim.exchange import Series, series_of
 
 _HIGH_TIMES = 20
+_REFERENCE_US = 30 * SECOND_US
+_REFERENCE_AGE_US = 15 * MINUTE_US
 
 
 class Moment(NamedTuple):
@@ -45,10 +48,11 @@ class Tape:
                 return self._of(contract, end_us, bar.close, (0, 0))
         return None
 
-    def since(self, contract: Contract, at_us: int) -> list[Moment]:
-        """The prices from that instant until now, in order."""
-        series = self._prices(contract)
-        rows = range(bisect_left(series.at_us, at_us), bisect_right(series.at_us, self.now_us()))
+    def since(self, contract: Contract, at_us: int, until_us: int | None = None) -> list[Moment]:
+        """The prices from that instant until now, in order; those before `until_us`, where that is sooner."""
+        series, end_us = self._prices(contract), self.now_us() + 1
+        end_us = end_us if until_us is None else min(end_us, until_us)
+        rows = range(bisect_left(series.at_us, at_us), bisect_left(series.at_us, end_us))
         return [self._row(contract, series, index) for index in rows]
 
     def next_us(self, contract: Contract) -> int | None:
@@ -56,6 +60,19 @@ class Tape:
         series = self._prices(contract)
         index = bisect_right(series.at_us, self.now_us())
         return series.at_us[index] if index < len(series.at_us) else None
+
+    def reference(self, moment: Moment, contract: Contract, at_us: int) -> int:
+        """What price protection is counted from at that instant, when this is the newest price.
+
+        The mean of the trades of half a minute, renewed each half minute (NSE/FAOP/54242). Before the first, and
+        after a quarter of an hour without a trade, the exchange has a theoretical price: the last one stands for it.
+        """
+        series, renewed_us = self._prices(contract), at_us - at_us % _REFERENCE_US
+        end = bisect_left(series.at_us, renewed_us)
+        if not end or renewed_us - (last_us := series.at_us[end - 1]) > _REFERENCE_AGE_US:
+            return moment.ltp
+        first = bisect_left(series.at_us, last_us - last_us % _REFERENCE_US)
+        return sum(series.ltp[first:end]) // (end - first)
 
     def circuit(self, contract: Contract, low: int, high: int | None) -> tuple[int, int]:
         """The day's lowest and highest price of an order."""

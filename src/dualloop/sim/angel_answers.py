@@ -4,9 +4,11 @@ The gateway looks at tokens and keys, and answers in its own dialect with HTTP 2
 application's. Facts and their sources: `shared/facts/brokers.md` C2, C3.
 """
 
+from collections.abc import Sequence
+
 from dualloop.market.reasons import Reject
 from dualloop.ports import Refused
-from dualloop.sim.wire_dialect import Answer, Said
+from dualloop.sim.wire_dialect import GATEWAY, Answer, Said, gateway_page
 from dualloop.wires import angel_wire as wire
 from dualloop.wires.told import Wrong
 
@@ -55,6 +57,12 @@ def refused(error: Refused) -> Answer:
         return gateway_no("AG8001")
     text = str(error)
     return no(_CODES.get(error.reject, _UNCODED), text[:1].upper() + text[1:])
+
+
+def failures() -> Sequence[Answer]:
+    """Both of the application's codes of an inner failure, and a gateway's pages."""
+    inner = (Answer(500, _JSON, wire.refusal(code)) for code in ("AB2001", "AB2000"))
+    return (*inner, *(gateway_page(each) for each in GATEWAY))
 
 
 def said(what: Said) -> Answer:

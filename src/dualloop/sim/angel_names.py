@@ -48,6 +48,7 @@ WORDS = Words(
     stages={stage: "open" if stage is Stage.UPDATE else stage.lower() for stage in Stage},
     token=token_of,
     symbol=symbol_of,
+    variety=NORMAL,
 )
 
 

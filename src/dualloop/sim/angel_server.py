@@ -90,6 +90,10 @@ class Angel:
     def said(self, what: Said) -> Answer:
         return angel_answers.said(what)
 
+    @property
+    def failures(self) -> Sequence[Answer]:
+        return angel_answers.failures()
+
     def refused(self, error: Refused, route: Route) -> Answer:
         return angel_answers.refused(error)
 

@@ -17,6 +17,9 @@ from dualloop.wires.told import Snap, Wrong
 
 MOST_SUBSCRIPTIONS = 1_000
 """Of one connection; a token in two modes is two."""
+MOST_QUIET_S = 60.0
+"""Without a `ping`, of the wall clock. One is due every 30 seconds (section C9); how long the broker waits for it was
+never published, and two that are missed are taken for a client that is gone."""
 _EXCHANGES = {kind: name for name, kind in angel_ticks.EXCHANGE_TYPES.items()}
 _BAD = "Invalid Request Payload"
 _TOO_MANY = "Invalid Request. Subscription Limit Exceeded"
@@ -52,11 +55,13 @@ class Stream:
         self._wanted: set[tuple[int, str, int]] = set()
         """Exchange type, token and mode, as asked for, listed or not."""
         pipe.pack = cut
+        pipe.most_quiet_s = MOST_QUIET_S
 
     def heard(self, text: str) -> None:
         """A pulse or a request. Of what is not listed nothing will come."""
         ask = angel_ticks.read_ask(text)
         if isinstance(ask, Beat):
+            self._pipe.pulse()
             self._pipe.say(Beat.PONG)
         elif isinstance(ask, Wrong) or ask.mode not in angel_ticks.SIZES:
             self._say_no(angel_ticks.BAD_REQUEST, _BAD, angel_ticks.correlation_of(text))
@@ -97,11 +102,13 @@ class Updates:
     def __init__(self, pipe: Pipe, names: Names) -> None:
         self._pipe = pipe
         self._names = names
+        pipe.most_quiet_s = MOST_QUIET_S
         pipe.say(angel_events.event_text(angel_events.OrderEvent(angel_events.CONNECTED, pipe.login.user_id)))
 
     def heard(self, text: str) -> None:
         """A pulse; whatever else it is, nobody listens."""
         if text == Beat.PING:
+            self._pipe.pulse()
             self._pipe.say(Beat.PONG)
 
     def event(self, life: Life, step: Step) -> str | None:

@@ -9,7 +9,7 @@ from dualloop.sim.angel_names import KINDS, NORMAL, PRODUCTS, STOPLOSS, WORDS, N
 from dualloop.sim.wire_desk import Desk
 from dualloop.sim.wire_dialect import Answer, Ask, Route
 from dualloop.sim.wire_faults import Call
-from dualloop.sim.wire_orders import Alter, Kind, Life, Wish
+from dualloop.sim.wire_orders import Alter, Kind, Life, Rows, Wish
 from dualloop.sim.wire_rules import AUTO
 from dualloop.wires import angel_wire as wire
 from dualloop.wires.told import BookOrder, Charges, Funds, Wrong
@@ -29,6 +29,7 @@ class Trading:
     def __init__(self, desk: Desk, names: Names) -> None:
         self._desk = desk
         self._names = names
+        self._rows = Rows(lambda life, step: wire.row_text(told_order(life, step), names.listed))
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -132,8 +133,7 @@ class Trading:
     # -- books -------------------------------------------------------------------------------
 
     async def _orders(self, ask: Ask) -> Answer:
-        lives = [self._desk.life(order.order_id) for order in self._desk.orders(WORDS)]
-        return answer(wire.orders_body([self._now(life) for life in lives if life is not None], self._names.listed))
+        return answer(wire.rows_body(self._rows.of(self._desk.newest())))
 
     async def _details(self, ask: Ask) -> Answer:
         unique_id = ask.request.match_info["unique_id"]

@@ -73,6 +73,13 @@ class Chain:
         call = call_value(forward[second], strike, deviation[second])
         return call if contract.right is Right.CE else call - forward[second] + strike
 
+    def worth_at(self, contract: Contract, spot: float) -> float:
+        """What it is worth at the open, were the index at `spot` rupees then."""
+        forward, deviation = self._clock(contract.expiry)
+        there, strike = forward[0] * spot / self._spot[0], contract.strike / 100
+        call = call_value(there, strike, deviation[0])
+        return call if contract.right is Right.CE else call - there + strike
+
     def touch(self, contract: Contract, second: int) -> Touch:
         """Best bid and ask with their quantities."""
         listed, dice = self._master[contract], self.dice(contract, second)

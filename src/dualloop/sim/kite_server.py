@@ -7,16 +7,16 @@ Facts and their sources: `shared/facts/brokers.md` A1 to A5, A10, A11. Orders ar
 import gzip
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hmac import compare_digest
+from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from dualloop.market.reasons import Reject
 from dualloop.ports import LoggedOut, Refused
 from dualloop.sim.kite_stream import Stream, kite_token
-from dualloop.sim.kite_trading import Trading
+from dualloop.sim.kite_trading import Trading, error_type, sentence
 from dualloop.sim.wire_desk import Desk
-from dualloop.sim.wire_dialect import Answer, Ask, Route, Said, Socket
+from dualloop.sim.wire_dialect import GATEWAY, Answer, Ask, Route, Said, Socket, gateway_page
 from dualloop.sim.wire_faults import Call
 from dualloop.sim.wire_logins import PER_DAY, PER_MINUTE, PER_SECOND, Login, Logins, Windows
 from dualloop.sim.wire_market import Item
@@ -39,14 +39,18 @@ _USUAL_DAYS = 100
 _SAID = {
     Said.TOO_MANY: (429, "NetworkException", "Too many requests"),
     Said.TIMED_OUT: (400, "OrderException", "The request timed out. Please check the order book before trying again."),
-    Said.FAILED: (503, "NetworkException", "The order management system cannot be reached."),
+    Said.FAILED: (500, "GeneralException", "Something unexpected happened."),
     Said.NO_ROUTE: (404, "GeneralException", "Route not found"),
     Said.NO_METHOD: (405, "GeneralException", "Method not allowed"),
     Said.UNREADABLE: (400, "InputException", "The body of the request cannot be unpacked."),
     Said.TOO_LARGE: (400, "InputException", "The request is too large."),
 }
-_TYPES = {Reject.MARGIN: "MarginException", Reject.HOLDINGS: "MarginException", Reject.LOGIN: "TokenException"}
-_OF_THE_ORDER = frozenset({Reject.GONE, Reject.MODIFICATIONS, Reject.CLOSED, Reject.PRICE_BAND})
+_FAILURES = (
+    (503, "NetworkException", "The order management system cannot be reached."),
+    (500, "GeneralException", "Something unexpected happened."),
+    (502, "DataException", "The order management system's reply cannot be understood."),
+)
+"""The types and statuses are the broker's (section A11); a gateway's pages come beside them."""
 
 
 class Kite:
@@ -93,15 +97,18 @@ class Kite:
 
     def said(self, what: Said) -> Answer:
         if what is Said.PAGE:
-            return Answer(200, "text/html", b"<html><head><title>502 Bad Gateway</title></head><body></body></html>")
+            return gateway_page(HTTPStatus.BAD_GATEWAY)._replace(status=200)
         return failure(*_SAID[what])
 
+    @property
+    def failures(self) -> Sequence[Answer]:
+        return (*(failure(*each) for each in _FAILURES), *(gateway_page(each) for each in GATEWAY))
+
     def refused(self, error: Refused, route: Route) -> Answer:
-        """`InputException` for what is wrong with the order itself, as far as its reason says."""
-        kind = _TYPES.get(error.reject, "OrderException" if error.reject in _OF_THE_ORDER else "InputException")
         if isinstance(error, LoggedOut):
             return _token_failure()
-        return failure(kite_wire.STATUS_OF[kind], kind, f"{str(error)[:1].upper()}{str(error)[1:]}.")
+        kind = error_type(error)
+        return failure(kite_wire.STATUS_OF[kind], kind, sentence(error))
 
     def empty(self, route: Route) -> Answer:
         if route.path.startswith("/user/margins"):
@@ -211,8 +218,8 @@ class Kite:
             return failure(400, "InputException", "continuous data is of futures alone")
         minutes = kite_market.INTERVALS[interval]
         found = self._desk.market.candles(item, minutes, query.first_us, query.last_us)
-        if query.oi:
-            found = [each._replace(oi=each.oi or 0) for each in found]
+        if item.contract is None:  # which has no open interest: that is known
+            found = [each._replace(oi=0) for each in found]
         return success(kite_market.write_candles(found, query.oi))
 
     def _who_streams(self, request: web.Request) -> Login | Answer:

@@ -41,6 +41,7 @@ WORDS = Words(
     stages={stage: stage.value for stage in Stage},
     token=kite_token,
     symbol=_symbol,
+    variety="regular",
 )
 
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from dualloop.market.reasons import Product, Reject
-from dualloop.market.units import MINUTE_US
+from dualloop.market.units import MINUTE_US, rupees
 from dualloop.ports import Refused
 from dualloop.sim.account_faults import Trip
 from dualloop.sim.kite_stream import WORDS
@@ -17,7 +17,7 @@ from dualloop.sim.wire_desk import Desk
 from dualloop.sim.wire_dialect import Answer, Ask, Route
 from dualloop.sim.wire_faults import Call
 from dualloop.sim.wire_market import Item
-from dualloop.sim.wire_orders import Alter, Kind, Life, Wish
+from dualloop.sim.wire_orders import Alter, Kind, Life, Rows, Wish, book_order
 from dualloop.wires import kite_books, kite_forms, kite_money, kite_wire
 from dualloop.wires.kite_forms import PlaceForm
 from dualloop.wires.kite_money import OrderMargin, Proposed
@@ -26,6 +26,8 @@ from dualloop.wires.told import Charges, Failure, Trouble, Wrong
 _PRODUCTS = {word: product for product, word in WORDS.products.items()}
 _VARIETY = "regular"
 _JSON = "application/json"
+_TYPES = {Reject.MARGIN: "MarginException", Reject.HOLDINGS: "MarginException", Reject.LOGIN: "TokenException"}
+_OF_THE_ORDER = frozenset({Reject.GONE, Reject.MODIFICATIONS, Reject.CLOSED, Reject.PRICE_BAND})
 
 
 class Trading:
@@ -33,6 +35,8 @@ class Trading:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        user_id = desk.user.user_id
+        self._rows = Rows(lambda life, step: kite_books.write_order(book_order(life, step, WORDS), user_id))
 
     def routes(self) -> tuple[Route, ...]:
         return (
@@ -44,6 +48,7 @@ class Trading:
             Route("GET", "/orders/{order_id}/trades", Call.BOOK, self._order_trades, "other"),
             Route("GET", "/trades", Call.BOOK, self._trades, "other"),
             Route("GET", "/portfolio/positions", Call.BOOK, self._positions, "other"),
+            Route("PUT", "/portfolio/positions", Call.OTHER, self._convert, "other"),
             Route("GET", "/portfolio/holdings", Call.BOOK, self._holdings, "other"),
             Route("POST", "/margins/orders", Call.OTHER, self._order_margins, "other"),
             Route("POST", "/margins/basket", Call.OTHER, self._basket, "other"),
@@ -59,13 +64,12 @@ class Trading:
     # -- orders ------------------------------------------------------------------------------
 
     async def _place(self, ask: Ask) -> Answer:
+        if (refusal := _variety_refusal(ask)) is not None:
+            return refusal
         fields = _form(ask)
         form = kite_forms.read_place_form(fields)
         if isinstance(form, Wrong):
             return _input(form.what)
-        variety = ask.request.match_info["variety"]
-        if variety != _VARIETY:
-            return _input(f"Invalid `variety`: this simulated exchange has {_VARIETY} orders alone.")
         item = self._desk.market.find(form.exchange, form.symbol)
         if item is None:
             return _input("The instrument you are placing an order for has either expired or does not exist.")
@@ -80,30 +84,36 @@ class Trading:
         wish = _wish(form, item, ttl_us)
         if form.autoslice and form.qty > item.freeze:
             return await self._place_slices(wish, ask.trip)
-        return _success(kite_wire.write_order_id(await self._send(wish, ask.trip)))
-
-    async def _send(self, wish: Wish, trip: Trip | None) -> str:
-        """The order's id. Raises `Refused`."""
-        return (await self._desk.place(wish, trip)).order_id
+        life = await self._desk.place(wish, ask.trip)
+        return _success(kite_wire.write_order_id(life.order_id))
 
     async def _place_slices(self, wish: Wish, trip: Trip | None) -> Answer:
-        """Pieces of at most the freeze quantity, the first of which is the parent; some may be refused."""
+        """Pieces of at most the freeze quantity, the first of which is the parent; some may be refused.
+
+        Each is marked with the parent (section A8).
+        """
         item, most = wish.item, self._desk.rules.slices
         size = item.freeze // item.lot * item.lot
         pieces = [min(size, wish.qty - done) for done in range(0, wish.qty, size)]
         if len(pieces) > most:
             return _input(f"An order is cut into at most {most} slices.")
-        parent = await self._send(wish._replace(qty=pieces[0]), trip)
+        parent = await self._desk.place(wish._replace(qty=pieces[0]), trip)
+        marks = (*wish.marks, "autoslice", f"autoslice:{parent.order_id}")
+        parent.wish = parent.wish._replace(marks=marks)
         children: list[object] = []
         for qty in pieces[1:]:
             try:
-                children.append({"order_id": await self._send(wish._replace(qty=qty), trip)})
+                child = await self._desk.place(wish._replace(qty=qty, marks=marks), trip)
+                children.append({"order_id": child.order_id})
             except Refused as error:
-                told = {"code": 400, "error_type": "OrderException", "message": str(error), "data": None}
+                kind = error_type(error)
+                told = {"code": kite_wire.STATUS_OF[kind], "error_type": kind, "message": sentence(error), "data": None}
                 children.append({"error": told})
-        return _success(kite_wire.write_answer({"order_id": parent, "children": children}))
+        return _success(kite_wire.write_answer({"order_id": parent.order_id, "children": children}))
 
     async def _modify(self, ask: Ask) -> Answer:
+        if (refusal := _variety_refusal(ask)) is not None:
+            return refusal
         form = kite_forms.read_modify_form(_form(ask))
         if isinstance(form, Wrong):
             return _input(form.what)
@@ -114,6 +124,8 @@ class Trading:
         return _success(kite_wire.write_order_id(order_id))
 
     async def _cancel(self, ask: Ask) -> Answer:
+        if (refusal := _variety_refusal(ask)) is not None:
+            return refusal
         order_id = ask.request.match_info["order_id"]
         await self._desk.cancel(order_id, ask.trip)
         return _success(kite_wire.write_order_id(order_id))
@@ -121,7 +133,7 @@ class Trading:
     # -- books -------------------------------------------------------------------------------
 
     async def _orders(self, ask: Ask) -> Answer:
-        return _success(kite_books.write_orders(self._desk.orders(WORDS), self._desk.user.user_id))
+        return _success(kite_books.write_rows(self._rows.of(self._desk.newest())))
 
     async def _history(self, ask: Ask) -> Answer:
         history = self._desk.history(self._found(ask), WORDS)
@@ -138,6 +150,10 @@ class Trading:
         """All of them were opened today: both lists are the same."""
         nets = tuple(self._desk.nets(WORDS))
         return _success(kite_books.write_positions(kite_books.Positions(nets, nets)))
+
+    async def _convert(self, ask: Ask) -> Answer:
+        """A position stays of the product that it was opened with."""
+        return _input("Positions are not converted on this simulated exchange.")
 
     async def _holdings(self, ask: Ask) -> Answer:
         """Of shares, which nobody has here."""
@@ -215,7 +231,34 @@ def _wish(form: PlaceForm, item: Item, ttl_us: int) -> Wish:
         _VARIETY,
         form.protection_bp,
         form.tag,
+        _marks(form),
     )
+
+
+def _marks(form: PlaceForm) -> tuple[str, ...]:
+    """Of an order that market protection turned into a limit order (section A7)."""
+    if form.protection_bp == 0 or Kind(form.kind).priced:
+        return ()
+    return ("mktp",) if form.protection_bp == kite_forms.AUTO else ("mktp", f"mktp:{rupees(form.protection_bp)}")
+
+
+def error_type(error: Refused) -> str:
+    """`InputException` for what is wrong with the order itself, as far as its reason says."""
+    return _TYPES.get(error.reject, "OrderException" if error.reject in _OF_THE_ORDER else "InputException")
+
+
+def sentence(error: Refused) -> str:
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _variety_refusal(ask: Ask) -> Answer | None:
+    """Of a variety that Kite does not know, or that nothing here is of."""
+    variety = ask.request.match_info["variety"]
+    if variety == _VARIETY:
+        return None
+    why = f": this simulated exchange has {_VARIETY} orders alone" if variety in kite_forms.VARIETIES else ""
+    return _input(f"Invalid `variety`{why}.")
 
 
 def _form(ask: Ask) -> Mapping[str, str]:

@@ -120,6 +120,10 @@ class MarketDay:
         """What it is worth, rupees: the middle that its quotes stand around."""
         return self._chain.value(contract, second)
 
+    def worth_at(self, contract: Contract, spot: float) -> float:
+        """What it is worth at the open, rupees, were the index at `spot` rupees then."""
+        return self._chain.worth_at(contract, spot)
+
     def touch(self, contract: Contract, second: int) -> Touch:
         """Best bid and ask with their quantities."""
         return self._chain.touch(contract, second)

@@ -60,7 +60,7 @@ class Server:
         listening: asyncio.Server | None = None
         try:
             listening = await loop.create_server(
-                lambda: Handler(serves, loop=loop, keepalive_timeout=75 * self._speed), HOST, port
+                lambda: Handler(serves, loop=loop, sign=self._mark, keepalive_timeout=75 * self._speed), HOST, port
             )
             yield listening.sockets[0].getsockname()[1]
         finally:
@@ -88,6 +88,10 @@ class Server:
         return app
 
     async def _sign(self, request: web.Request, response: web.StreamResponse) -> None:
+        self._mark(response)
+
+    def _mark(self, response: web.StreamResponse) -> None:
+        """Whose answer it is, and when by the day's clock."""
         response.headers["Server"] = SERVER
         response.headers["Date"] = formatdate(self.desk.now_us() // SECOND_US, usegmt=True)
 
@@ -168,7 +172,7 @@ class Server:
             case Fate.TIMEOUT_TEXT:
                 return _response(self.dialect.said(Said.TIMED_OUT))
             case Fate.SERVER_ERROR:
-                return _response(self.dialect.said(Said.FAILED))
+                return _response(self.faults.way(self.dialect.failures))
             case Fate.HTML:
                 return _response(self.dialect.said(Said.PAGE))
             case Fate.EMPTY_BODY:

@@ -23,7 +23,6 @@ _STATUS = {
 }
 _NOTES = {
     Reject.PRICE_BAND: "The price is outside of the circuit limits or of the exchange's price protection.",
-    Reject.MARGIN: "Insufficient funds.",
     Reject.HOLDINGS: "More is sold than is held.",
 }
 _PRICED = {Kind.MARKET: Kind.LIMIT, Kind.SLM: Kind.SL}
@@ -32,7 +31,7 @@ Hear = Callable[[Life, Step], None]
 
 
 class Trade:
-    """One fill. Units, paise."""
+    """One fill. Units, paise; `at_us` is when its order's step tells of it: no trade before an order that is open."""
 
     __slots__ = ("at_us", "life", "price", "qty", "trade_id")
 
@@ -70,9 +69,6 @@ class Books:
         self.accounts[order.order_id] = order
         life = self.lives.get(order.order_id) or self._begin(order)
         last = life.last
-        if order.filled > last.filled:
-            units, value = order.filled - last.filled, order.value - last.value
-            self.trades.append(Trade(str(10_000_000 + len(self.trades)), life, units, value // units, order.at_us))
         stage = _STATUS.get(order.status, Stage.TRIGGER if order.trigger is not None else Stage.OPEN)
         same = (order.qty, order.limit or last.limit, order.filled, stage)
         if same == (last.qty, last.limit, last.filled, last.stage) and order.trigger in (None, last.trigger):
@@ -84,7 +80,10 @@ class Books:
             self.through(order.order_id, Stage.NOT_MODIFIED if overtaken else Stage.MODIFIED)
             kind = last.kind if overtaken or life.becomes is None else life.becomes
         kind = _PRICED.get(kind, kind)
-        at_us = max(self._loop.now_us(), last.at_us) + STEP_US
+        at_us = max(self._loop.now_us(), life.last.at_us) + STEP_US
+        if order.filled > last.filled:
+            units, value = order.filled - last.filled, order.value - last.value
+            self.trades.append(Trade(str(10_000_000 + len(self.trades)), life, units, value // units, at_us))
         limit = order.limit or last.limit
         trigger = order.trigger or (last.trigger if kind is Kind.SL else 0)
         note = _NOTES.get(order.reject, order.note) if stage is Stage.REJECTED else order.note
@@ -158,13 +157,13 @@ class Books:
         found = self.lives.get(order_id)
         if found is None:
             found = next((each for each in self.lives.values() if each.unique_id == order_id), None)
-        return found if found is not None and found.seen(self._loop.now_us()) else None
+        return found if found is not None and found.newest(self._loop.now_us()) else None
 
-    def orders(self, words: Words) -> list[BookOrder]:
-        """The order book."""
+    def newest(self) -> list[tuple[Life, Step]]:
+        """The order book: each order that is shown, and its last status."""
         now_us = self._loop.now_us()
-        seen = [(life, life.seen(now_us)) for life in self.lives.values()]
-        return [book_order(life, steps[-1], words) for life, steps in seen if steps]
+        found = [(life, life.newest(now_us)) for life in self.lives.values()]
+        return [(life, step) for life, step in found if step is not None]
 
     def history(self, life: Life, words: Words) -> list[BookOrder]:
         """Each status that it went through."""
@@ -184,7 +183,7 @@ class Books:
 
     def _shown(self) -> Iterable[Trade]:
         now_us = self._loop.now_us()
-        return [trade for trade in self.trades if trade.life.hidden_until_us <= now_us]
+        return [trade for trade in self.trades if max(trade.at_us, trade.life.hidden_until_us) <= now_us]
 
 
 def _is(wish: Wish, order: AccountOrder) -> bool:

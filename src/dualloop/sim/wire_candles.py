@@ -4,7 +4,7 @@ The day's own bars are the truth: shorter candles divide one of them and always 
 them. Only the forming bar is made of what has happened until now.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
 
 from dualloop.market.instruments import Contract
@@ -81,20 +81,26 @@ class Candles:
     # -- minutes of one bar ------------------------------------------------------------------
 
     def _split(self, contract: Contract | None, bar_start: int) -> list[Candle]:
-        """Its minutes until now. Those of a finished bar add up to the bar."""
-        key, bar_us, now_us = (contract, bar_start), self._session.candle_us, self._now_us()
-        if key in self._minutes:
-            return self._minutes[key]
+        """Its minutes until now. One that is over stays as it is, and all of a bar add up to the bar."""
+        bar_us, now_us = self._session.candle_us, self._now_us()
         over = bar_start + bar_us <= now_us
         bar = self.bar(contract, bar_start) if over or self._market is not None else None
         if bar is None:
             return []
-        end_us = bar_start + bar_us if over else now_us + 1
-        points = self._points(contract, bar_start, end_us) or (_path(bar, bar_us) if over else [])
-        minutes = self._minutes_of(contract, bar, points, end_us) if points else []
-        if over and minutes:
-            self._minutes[key] = minutes = _fitted(minutes, bar)
-        return minutes
+        closed = [each for each in self._whole(contract, bar) if over or each.start_us + MINUTE_US <= now_us]
+        if over:
+            return closed
+        forming = self._points(contract, now_us - (now_us - bar_start) % MINUTE_US, now_us + 1)
+        return closed + self._minutes_of(contract, bar, forming, now_us + 1)
+
+    def _whole(self, contract: Contract | None, bar: Candle) -> list[Candle]:
+        """All minutes of a bar, also of a generated one that is not over: for what has happened of it."""
+        key, bar_us = (contract, bar.start_us), self._session.candle_us
+        if key not in self._minutes:
+            end_us = bar.start_us + bar_us
+            points = self._points(contract, bar.start_us, end_us) or _path(bar, bar_us)
+            self._minutes[key] = _fitted(self._minutes_of(contract, bar, points, end_us), bar)
+        return self._minutes[key]
 
     def _minutes_of(self, contract: Contract | None, bar: Candle, points: Sequence[Point], end_us: int) -> list[Candle]:
         """By what was traded in each; the volume is spread evenly."""
@@ -110,8 +116,7 @@ class Candles:
         return parts
 
     def _points(self, contract: Contract | None, start_us: int, end_us: int) -> list[Point]:
-        """The prices from an instant to just before another, none later than now."""
-        end_us = min(end_us, self._now_us() + 1)
+        """The prices from an instant to just before another."""
         if self._market is None and (contract is None or contract not in self._data.ltp):
             return []  # it has bars alone, whose close is a price only after their end
         if contract is None:
@@ -120,7 +125,9 @@ class Candles:
             spot = self._market.spot[first : last + 1]
             open_us = self._session.open_us
             return [(open_us + (first + at) * SECOND_US, round(100 * each)) for at, each in enumerate(spot)]
-        return [(each.at_us, each.ltp) for each in self._tape.since(contract, start_us) if each.at_us < end_us]
+        prices = self._data.ltp[contract]
+        rows = range(bisect_left(prices.at_us, start_us), bisect_left(prices.at_us, end_us))
+        return [(prices.at_us[row], prices.ltp[row]) for row in rows]
 
     # -- the index and open interest as of an instant ----------------------------------------
 

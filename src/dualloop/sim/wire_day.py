@@ -15,11 +15,27 @@ from dualloop.sim.market import MarketDay
 from dualloop.sim.recording import recorded
 
 
+class Before(NamedTuple):
+    """The day before. `at_us` is when it closed; `spot` the index's last value, `close` gives an option's, paise."""
+
+    at_us: int
+    spot: int
+    close: Callable[[Contract], int | None]
+
+
 class WireDay(NamedTuple):
-    """`market` is what `data` was made of; None for a folder's day."""
+    """`market` is what `data` was made of; None for a folder's day. `before` is None where it is not known."""
 
     data: DayData
     market: MarketDay | None = None
+    before: Before | None = None
+
+
+def last_price(market: MarketDay, contract: Contract) -> int:
+    """The price, paise, with which that contract's day ends."""
+    if contract in market.near:
+        return market.trade(contract, market.seconds - 1)  # the last second of a bar has a trade
+    return market.trade(contract, range(0, market.seconds, _stride_s(market, contract))[-1])
 
 
 def generated_day(market: MarketDay) -> WireDay:

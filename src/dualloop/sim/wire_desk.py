@@ -7,24 +7,23 @@ is refused at once raises `Refused`; what the risk desk or the exchange says no 
 from typing import NamedTuple
 
 from dualloop.market.costs import ChargeTable, Leg
-from dualloop.market.reasons import Reject, Side
-from dualloop.market.units import SECOND_US, rupees
+from dualloop.market.reasons import Product, Reject, Side
+from dualloop.market.units import MINUTE_US, SECOND_US
 from dualloop.ports import Change, OrderRequest, Refused
 from dualloop.sim.account_faults import Trip
 from dualloop.sim.account_orders import free_money
 from dualloop.sim.account_rules import Rules as AccountRules
+from dualloop.sim.account_rules import band, check_trigger
 from dualloop.sim.broker import Account
 from dualloop.sim.loop import VirtualLoop
 from dualloop.sim.wire_books import Books, Hear
 from dualloop.sim.wire_market import Item, WireMarket
 from dualloop.sim.wire_orders import Alter, Kind, Life, Stage, Step, Wish, Words
-from dualloop.sim.wire_rules import Facts, check_size, check_words, protected
+from dualloop.sim.wire_rules import Facts, check_size, check_words, protected, square_off_at
 from dualloop.wires.told import BookOrder, Charges, Fill, Funds, Net, User
 
 _SHORT_MARGIN_PCT = 14
 """Of the index's value: about what selling an option blocks (span and exposure). Buyers pay the premium."""
-AT_ONCE = frozenset({Reject.MARGIN, Reject.HOLDINGS})
-"""Why a broker that looks at the account first refuses an order, in place of a rejection in the book."""
 
 
 class Margin(NamedTuple):
@@ -59,12 +58,21 @@ class Desk:
         self.books = Books(market, loop, seed)
         self._rule(account.rules)
         account.changed = self.books.changed
+        self._squared_us = square_off_at(rules, market.session)
+        if loop.now_us() < market.session.close_us:
+            loop.first_at(max(self._squared_us, loop.now_us()), self._square_off)
 
     def _rule(self, account: AccountRules) -> None:
         """What this broker sees to itself: nobody writes options here, and a touch has no more than it shows."""
         account.in_book = account.fence = True
-        account.at_once = AT_ONCE if self.rules.asks_funds else frozenset()
         account.touch = self.market.touch
+
+    def _square_off(self) -> None:
+        """The broker ends what is for the day alone: orders, then positions; where nobody bids, again in a minute."""
+        self.account.by_hand.square_off(cancels=True, product=Product.INTRADAY)
+        again_us = self.now_us() + MINUTE_US
+        if again_us < self.market.session.close_us:
+            self._loop.first_at(again_us, self._square_off)
 
     def now_us(self) -> int:
         """The simulated clock."""
@@ -81,7 +89,7 @@ class Desk:
         """Send it, on that trip or what the account's own script says. Raises `Refused`."""
         self._check(wish)
         limit = self._limit(wish)
-        self._check_funds(wish)
+        self._check_trigger(wish)
         trigger = wish.trigger if wish.kind.stops else None
         contract = wish.item.contract
         assert contract is not None, "it was checked"
@@ -181,6 +189,8 @@ class Desk:
         item, market = wish.item, not wish.kind.priced
         if item.contract is None:
             raise Refused(f"{item.symbol} cannot be traded")
+        if (wish.product, wish.side) == (Product.INTRADAY, Side.BUY) and self.now_us() >= self._squared_us:
+            raise Refused("no intraday position is opened any more today: it is past the square-off", Reject.CLOSED)
         check_words(self.rules, market=market, protection_bp=wish.protection_bp, validity=wish.validity, tag=wish.tag)
         if wish.kind.priced and not wish.limit:
             raise Refused(f"an order of type {wish.kind} needs a price")
@@ -189,14 +199,11 @@ class Desk:
         prices = (wish.limit if wish.kind.priced else 0, wish.trigger if wish.kind.stops else 0)
         check_size(item.lot, item.freeze, item.tick, wish.qty, prices)
 
-    def _check_funds(self, wish: Wish) -> None:
-        """Raises `Refused` for want of money, where the broker looks at once."""
-        if not self.rules.asks_funds or wish.side is not Side.BUY:
-            return
-        needed, free = self.margin(wish.item, wish.side, wish.qty, wish.limit).total, max(0, self.funds().net)
-        if needed > free:
-            text = f"insufficient funds: the margin is {rupees(needed)}, {rupees(free)} are available"
-            raise Refused(text, Reject.MARGIN)
+    def _check_trigger(self, wish: Wish) -> None:
+        """Raises `Refused` for a stop whose price has come already, where the broker looks at once."""
+        ltp = self.market.ltp(wish.item)
+        if self.rules.asks_price and wish.kind.stops and ltp is not None:
+            check_trigger(wish.side, wish.trigger, ltp)
 
     def _limit(self, wish: Wish) -> int:
         """Its price at the exchange. Raises `Refused` where there can be none."""
@@ -204,18 +211,22 @@ class Desk:
             return wish.limit
         contract = wish.item.contract
         assert contract is not None, "it was checked"
-        price = wish.trigger if wish.kind is Kind.SLM else self.market.ltp(wish.item)
-        if not price:
+        rules, tape = self.account.rules, self.account.tape
+        moment = tape.moment(contract)
+        if moment is None:
             raise Refused("there is no price yet that a market order could be protected around")
-        rules = self.account.rules
-        circuit = self.account.tape.circuit(contract, rules.low_limit, rules.high_limit)
-        return protected(wish.side, price, wish.protection_bp, wish.item.tick, circuit)
+        stops = wish.kind is Kind.SLM
+        price = wish.trigger if stops else moment.ltp
+        around = band(price if stops else tape.reference(moment, contract, self.now_us()))
+        circuit = tape.circuit(contract, rules.low_limit, rules.high_limit)
+        bounds = max(around[0], circuit[0]), min(around[1], circuit[1])
+        return protected(wish.side, price, wish.protection_bp, wish.item.tick, bounds)
 
     # -- books -------------------------------------------------------------------------------
 
-    def orders(self, words: Words) -> list[BookOrder]:
-        """The order book."""
-        return self.books.orders(words)
+    def newest(self) -> list[tuple[Life, Step]]:
+        """The order book: each order that is shown, and its last status."""
+        return self.books.newest()
 
     def history(self, life: Life, words: Words) -> list[BookOrder]:
         """Each status that an order went through."""

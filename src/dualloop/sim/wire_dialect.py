@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -104,6 +105,11 @@ class Dialect(Protocol):
 
     def said(self, what: Said) -> Answer: ...
 
+    @property
+    def failures(self) -> Sequence[Answer]:
+        """How its server answers that it has failed, the most usual way first."""
+        ...
+
     def refused(self, error: Refused, route: Route) -> Answer:
         """What the desk has said no to."""
         ...
@@ -111,6 +117,16 @@ class Dialect(Protocol):
     def empty(self, route: Route) -> Answer:
         """An empty book."""
         ...
+
+
+GATEWAY = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+
+
+def gateway_page(status: HTTPStatus) -> Answer:
+    """What a proxy says in the place of a server that it does not reach."""
+    title = f"{status.value} {status.phrase}"
+    page = f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>"
+    return Answer(status, "text/html", page.encode())
 
 
 def front_page(name: str) -> Answer:

@@ -4,14 +4,17 @@ Each fate says what becomes of one call, one order event or one socket. What is 
 same, but for `too-many` and `token-killed`, and for `server-error` every other time.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from random import Random
 from types import MappingProxyType
+from typing import TypeVar
 
 from dualloop.market.reasons import Reject
 from dualloop.market.units import SECOND_US
 from dualloop.sim.account_faults import FILLS_FIRST, IGNORED, Script, Trip, invisible, reject_later
+
+T = TypeVar("T")
 
 
 class Fate(StrEnum):
@@ -88,6 +91,7 @@ _HIDDEN_US = 8 * SECOND_US
 """About how long an order was once not seen (kite.trade forum 35732)."""
 _LATE_US = 5 * SECOND_US
 _TRIPS = {Fate.FILLED_FIRST: FILLS_FIRST, Fate.CHANGE_IGNORED: IGNORED}
+_MANY = 1 << 16
 _SOCKET_LATEST_US = 60 * SECOND_US
 
 
@@ -102,6 +106,12 @@ class WireFaults:
             usual = [name for name in self._names if name in MEETS[call]]
             if usual:
                 script.draw = lambda fates=usual: self._draw(fates)  # type: ignore[misc]
+        self.coins = Script(False)
+        self.coins.draw = lambda: self._rng.random() < 0.5
+        self.ways: Script[int] = Script(0)
+        """In which of the dialect's ways the server fails, by number; a scripted failure in the first."""
+        if self._names:
+            self.ways.draw = lambda: self._rng.randrange(_MANY)
         self.hidden_us = _HIDDEN_US
         self.late_us = _LATE_US
 
@@ -125,7 +135,11 @@ class WireFaults:
 
     def coin(self) -> bool:
         """One of two."""
-        return self._rng.random() < 0.5
+        return self.coins.take()
+
+    def way(self, ways: Sequence[T]) -> T:
+        """One of these."""
+        return ways[self.ways.take() % len(ways)]
 
     def socket_after_us(self) -> int:
         """How long a socket is well before its fate comes; a scripted one soon."""

@@ -3,6 +3,7 @@
 aiohttp's own puts a piece of a broken request into its answer and into a log, and a token may be in it.
 """
 
+from collections.abc import Callable
 from logging import CRITICAL, Logger
 from typing import Any
 
@@ -18,9 +19,11 @@ _log = structlog.get_logger()
 class Handler(web.RequestHandler):
     """One connection."""
 
-    __slots__ = ()
+    __slots__ = ("_sign",)
 
-    def __init__(self, *given: Any, **more: Any) -> None:
+    def __init__(self, *given: Any, sign: Callable[[web.StreamResponse], None], **more: Any) -> None:
+        """`sign` writes into the head of an answer whose it is and when."""
+        self._sign = sign
         super().__init__(*given, max_line_size=LONGEST_LINE, access_log=_QUIET, logger=_QUIET, **more)
 
     def handle_error(
@@ -35,5 +38,6 @@ class Handler(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already")
         response = web.Response(status=status, text="The request cannot be read.")
+        self._sign(response)
         response.force_close()
         return response

@@ -1,10 +1,12 @@
-"""Who is logged in at the wires, and how often they may ask. Tokens are made of the seed, live in memory, and are
-never told to a log: a login shows itself without them.
+"""Who is logged in at the wires, and how often they may ask.
+
+Tokens are of no seed: yesterday's open nothing today. They live in memory and are never told to a log: a login shows
+itself without them.
 """
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from random import Random
+from secrets import choice
 
 from dualloop.market.units import SECOND_US
 
@@ -31,8 +33,7 @@ class Login:
 class Logins:
     """All sessions of the day."""
 
-    def __init__(self, seed: int, now_us: Callable[[], int]) -> None:
-        self._rng = Random(f"wire tokens {seed}")
+    def __init__(self, now_us: Callable[[], int]) -> None:
         self._now_us = now_us
         self._by_token: dict[tuple[str, str], Login] = {}
 
@@ -41,7 +42,7 @@ class Logins:
         for old in {id(login): login for login in self._by_token.values()}.values():
             if (old.user_id, old.api_key) == (user_id, api_key):
                 self.end(old)
-        tokens = {name: "".join(self._rng.choices(_LETTERS, k=_TOKEN_LENGTH)) for name in names}
+        tokens = {name: "".join(choice(_LETTERS) for _ in range(_TOKEN_LENGTH)) for name in names}
         login = Login(user_id, api_key, tokens, self._now_us())
         self._by_token.update({(name, token): login for name, token in tokens.items()})
         return login

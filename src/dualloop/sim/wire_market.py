@@ -1,16 +1,18 @@
 """What the wires show of the market: the listed items with their numbers, and a snapshot of each as of now.
 
-Nothing shows what has not happened. The day before is not known, so the previous close is the day's first price; an
-option without a price today has no snapshot, and the index before the open has that close, stamped a day earlier.
+Nothing shows what has not happened. An option without a price today has no snapshot. The index stands at the previous
+close until the pre-open has ended, and from then to the open at what that came to, which is its first price. Where the
+day before is not known, the first price of the day is the previous close too.
 """
 
 from collections.abc import Callable
+from datetime import date
 from typing import NamedTuple
 
 from dualloop.market.instruments import Contract
 from dualloop.market.quotes import Candle
 from dualloop.market.reasons import Side
-from dualloop.market.units import DAY_US, SECOND_US, ratio_half_up
+from dualloop.market.units import DAY_US, MINUTE_US, SECOND_US, ratio_half_up
 from dualloop.sim.account_rules import Rules
 from dualloop.sim.account_tape import Moment, Tape
 from dualloop.sim.wire_candles import Candles
@@ -23,6 +25,10 @@ INDEX_NAME = "NIFTY 50"
 _FIRST_NUMBER = 35_001
 _MOST_PRICE = 2_000_000_000
 """Paise, the highest circuit that is shown: a packet has 32 bits for it."""
+_PREOPEN_ENDS_US = 7 * MINUTE_US
+_PREOPEN_ENDS_LATER_US = 5 * MINUTE_US
+"""Before the open: orders of the shares' call auction end at 09:08, since `_PREOPEN_LATER` at 09:10."""
+_PREOPEN_LATER = date(2026, 9, 7)
 _LEVELS = 5
 _USUAL_LOTS = 20
 """At a touch whose quantity nobody recorded."""
@@ -46,6 +52,7 @@ class WireMarket:
 
     def __init__(self, day: WireDay, tape: Tape, rules: Rules, now_us: Callable[[], int], name: str = "NIFTY") -> None:
         self._day = day
+        self._before = day.before
         self._tape = tape
         self._rules = rules
         self._now_us = now_us
@@ -88,7 +95,8 @@ class WireMarket:
     def ltp(self, item: Item) -> int | None:
         """The last price, paise; None: none yet today."""
         if item.contract is None:
-            return self.candles_of.index_at(self._now_us())
+            snap = self._index_snap(item)
+            return None if snap is None else snap.ltp
         moment = self._tape.moment(item.contract)
         return None if moment is None else moment.ltp
 
@@ -114,7 +122,7 @@ class WireMarket:
             volume=day.volume,
             buy_qty=sum(level.qty for level in bids),
             sell_qty=sum(level.qty for level in asks),
-            ohlc=Ohlc(day.open, max(day.high, moment.ltp), min(day.low, moment.ltp), day.first),
+            ohlc=Ohlc(day.open, max(day.high, moment.ltp), min(day.low, moment.ltp), self._close_of(item, day.first)),
             traded_us=moment.at_us,
             oi=day.oi,
             oi_high=day.oi_high,
@@ -126,16 +134,30 @@ class WireMarket:
         )
 
     def _index_snap(self, item: Item) -> Snap | None:
-        candles, now_us = self.candles_of, self._now_us()
+        candles, now_us, before = self.candles_of, self._now_us(), self._before
         first, last = candles.index_first(), candles.index_at(now_us)
         if first is None:
             return None
-        if last is None:
-            stamp = self.session.close_us - DAY_US
-            return Snap(item.number, first, stamp, ohlc=Ohlc(first, first, first, first), change=0)
-        seen = candles.index_range(now_us)
-        at_us = candles.index_stamp(now_us)
-        return Snap(item.number, last, at_us, ohlc=Ohlc(first, *seen, first), change=last - first)
+        close = first if before is None else before.spot
+        if last is not None:
+            day, at_us = Ohlc(first, *candles.index_range(now_us), close), candles.index_stamp(now_us)
+        elif now_us >= (at_us := self._preopen_ends_us()):
+            last, day = first, Ohlc(first, first, first, close)
+        else:
+            last, day = close, Ohlc(close, close, close, close)
+            at_us = self.session.close_us - DAY_US if before is None else before.at_us
+        return Snap(item.number, last, at_us, ohlc=day, change=last - close)
+
+    def _preopen_ends_us(self) -> int:
+        """When the index has the value that it opens with."""
+        later = self.session.day >= _PREOPEN_LATER
+        return self.session.open_us - (_PREOPEN_ENDS_LATER_US if later else _PREOPEN_ENDS_US)
+
+    def _close_of(self, item: Item, first: int) -> int:
+        """An option's previous close, paise; `first` is its first price of today."""
+        assert item.contract is not None, "the index has its own"
+        close = None if self._before is None else self._before.close(item.contract)
+        return close or first
 
     def touch(self, contract: Contract, side: Side) -> int:
         """Units that a buy or a sell finds at the best price now."""
@@ -166,6 +188,11 @@ class _Tally:
         self._bars = 0
         self._bar_volume = self._bar_value = 0
         self._seen_us = -1
+        self._forming_us = -1
+        """The start of the bar that was forming at the last look; how many prices it had until then, and their sum."""
+        self._prices = self._sum = 0
+        self._part = 0
+        """What it has traded so far."""
         self.first = self.open = self.high = self.low = self.volume = 0
         self.oi: int | None = None
         self.oi_high: int | None = None
@@ -176,29 +203,47 @@ class _Tally:
         contract, starts = self._item.contract, tape.session.candles()
         assert contract is not None, "the index has no volume"
         while self._bars < len(starts) and starts[self._bars] + tape.session.candle_us <= now_us:
-            bar = self._candles.bar(contract, starts[self._bars])
+            start_us = starts[self._bars]
+            bar, watched = self._candles.bar(contract, start_us), self._forming_us == start_us
+            if watched:
+                self._take(tape, start_us, start_us + tape.session.candle_us)
             self._bars += 1
             if bar is not None:
                 self._bar_volume += bar.volume
-                self._bar_value += bar.volume * ((bar.high + bar.low + bar.close) // 3)
+                middle = self._sum // self._prices if watched else (bar.high + bar.low + bar.close) // 3
+                self._bar_value += bar.volume * middle
                 self._meet(bar.open, bar.high, bar.low)
                 self._meet_interest(bar.oi)
         since_us = starts[self._bars] if self._bars < len(starts) else tape.session.close_us
-        for moment in tape.since(contract, max(since_us, self._seen_us + 1)):
-            self._meet(moment.ltp, moment.ltp, moment.ltp)
-            self._seen_us = moment.at_us
+        self._take(tape, since_us, now_us + 1)
         if not self.first:  # before the first bar's end of a day that has only bars: nothing is known yet
             moment_now = tape.moment(contract)
             assert moment_now is not None, "it has a price"
             self._meet(*(moment_now.ltp,) * 3)
-        self.volume = max(self.volume, self._bar_volume + self._candles.volume_since(contract, since_us, now_us))
+        self._part = self._candles.volume_since(contract, since_us, now_us) if self._forming_us == since_us else 0
+        self.volume = max(self.volume, self._bar_volume + self._part)
         self._meet_interest(self._candles.oi_at(contract, now_us))
 
     def average_e4(self, ltp: int) -> int:
-        """The day's average price, ten-thousandths of a rupee."""
-        if not self._bar_volume:
+        """The day's average price so far, ten-thousandths of a rupee.
+
+        A bar trades evenly, so it counts at the mean of its prices; at their middle where nobody looked meanwhile.
+        """
+        volume = self._bar_volume + self._part
+        if not volume:
             return ltp * 100
-        return ratio_half_up(self._bar_value * 100, self._bar_volume)
+        value = self._bar_value + (self._part * self._sum // self._prices if self._part else 0)
+        return ratio_half_up(value * 100, volume)
+
+    def _take(self, tape: Tape, start_us: int, until_us: int) -> None:
+        """The prices of the bar of that start which are new."""
+        contract = self._item.contract
+        assert contract is not None, "the index has no volume"
+        for moment in tape.since(contract, max(start_us, self._seen_us + 1), until_us):
+            if self._forming_us != start_us:
+                self._forming_us, self._prices, self._sum = start_us, 0, 0
+            self._meet(moment.ltp, moment.ltp, moment.ltp)
+            self._prices, self._sum, self._seen_us = self._prices + 1, self._sum + moment.ltp, moment.at_us
 
     def _meet(self, opened: int, high: int, low: int) -> None:
         if not self.first:

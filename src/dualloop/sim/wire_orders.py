@@ -3,7 +3,7 @@
 A book shows a step once its time has come: a status takes a few milliseconds to be known, whatever is true already.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -75,6 +75,8 @@ class Wish(NamedTuple):
     variety: str = ""
     protection_bp: int = 0
     tag: str = ""
+    marks: tuple[str, ...] = ()
+    """What the broker writes beside the tag."""
 
 
 class Alter(NamedTuple):
@@ -128,6 +130,30 @@ class Life:
             return []
         return [step for step in self.steps if step.at_us <= now_us]
 
+    def newest(self, now_us: int) -> Step | None:
+        """The last of those; None: no book shows it."""
+        if now_us < self.hidden_until_us:
+            return None
+        return next((step for step in reversed(self.steps) if step.at_us <= now_us), None)
+
+
+class Rows:
+    """The text of each order as of its newest step: what has not changed since is not written again."""
+
+    def __init__(self, write: Callable[[Life, Step], bytes]) -> None:
+        self._write = write
+        self._written: dict[str, tuple[Step, Wish, bytes]] = {}
+
+    def of(self, newest: Iterable[tuple[Life, Step]]) -> list[bytes]:
+        """A row of each."""
+        return [self._row(life, step) for life, step in newest]
+
+    def _row(self, life: Life, step: Step) -> bytes:
+        known = self._written.get(life.order_id)
+        if known is None or known[0] is not step or known[1] is not life.wish:
+            known = self._written[life.order_id] = (step, life.wish, self._write(life, step))
+        return known[2]
+
 
 class Words(NamedTuple):
     """How a dialect says it all."""
@@ -137,6 +163,8 @@ class Words(NamedTuple):
     stages: Mapping[Stage, str]
     token: Callable[[Item], int]
     symbol: Callable[[Item], str]
+    variety: str
+    """Of an order that this dialect did not place."""
 
 
 _AT_THE_EXCHANGE = frozenset(Stage) - {Stage.RECEIVED, Stage.VALIDATING, Stage.OPENING}
@@ -156,7 +184,7 @@ def book_order(life: Life, step: Step, words: Words) -> BookOrder:
         side=wish.side,
         kind=words.kinds[step.kind],
         product=words.products[wish.product],
-        variety=wish.variety,
+        variety=wish.variety or words.variety,
         validity=wish.validity,
         qty=step.qty,
         filled=step.filled,
@@ -170,4 +198,5 @@ def book_order(life: Life, step: Step, words: Words) -> BookOrder:
         unique_id=life.unique_id,
         tag=wish.tag,
         note=step.note,
+        marks=wish.marks,
     )

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 
+import structlog
 from aiohttp import web
 
 from dualloop.sim.wire_logins import Login
@@ -21,6 +22,8 @@ _BEAT_S = 0.05
 """Of the wall clock: no more heartbeats than that, however fast the day passes."""
 _GATHER_S = 0.01
 """Of the wall clock: at most a hundred frames a second and client, each with the newest of every price."""
+
+_log = structlog.get_logger()
 
 
 class Pipe:
@@ -42,6 +45,9 @@ class Pipe:
         self.silent = False
         """No more ticks."""
         self.lost = False
+        self.most_quiet_s: float | None = None
+        """Of the wall clock: a client that sends no pulse for longer is cut off; None: it need not."""
+        self._pulse_s = asyncio.get_running_loop().time()
 
     def say(self, text: str) -> None:
         """Send it after all others."""
@@ -69,8 +75,16 @@ class Pipe:
         self.lost = True
         self._transport.abort()
 
+    def pulse(self) -> None:
+        """The client says that it is there."""
+        self._pulse_s = asyncio.get_running_loop().time()
+
     def check(self) -> None:
-        """Cut the connection of a client that has not read for too long."""
+        """Cut the connection of a client that has not read for too long, or sent no pulse."""
+        quiet_s = asyncio.get_running_loop().time() - self._pulse_s
+        if self.most_quiet_s is not None and not self.half_open and quiet_s > self.most_quiet_s * self._speed:
+            _log.warning("socket_without_pulse", seconds=round(quiet_s / self._speed))
+            self.lose()
         since_s = self._sending_since_s
         if since_s is not None and time.monotonic() - since_s > PATIENCE_S:
             self.lose()

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from datetime import date
 from typing import NamedTuple
 
+from dualloop.market.calendar import Session
 from dualloop.market.reasons import Reject, Side
-from dualloop.market.units import rupees
+from dualloop.market.units import MINUTE_US, clock_us, rupees
 from dualloop.ports import Refused
 
 AUTO = -1
@@ -22,8 +23,10 @@ _SLABS = ((1_000, 2_000), (2_000, 1_000), (5_000, 500))
 _WIDEST_BP = 250
 """Band by price in paise, hundredths of a percent: Angel One's published table for index options (17 December 2024).
 Zerodha's own was never published; one report of about 3 % between Rs 10 and 100 is near it."""
-# Limit price protection of the exchange, NSE/FAOP/54242: what a band may reach at most.
-_CHEAP, _CHEAP_REACH, _REACH_PCT = 5_000, 2_000, 40
+_KITE_SQUARE_OFF_US, _ANGEL_SQUARE_OFF_US = clock_us("15:25"), clock_us("15:15")
+"""When intraday positions of index options are closed by the broker: Zerodha's support page on square-off timings, and
+what is said of Angel One. Neither has published another time since the close became 15:40 on 3 August 2026."""
+_LAST_US = 5 * MINUTE_US
 
 
 class Facts(NamedTuple):
@@ -35,8 +38,10 @@ class Facts(NamedTuple):
     """They are taken without protection."""
     ioc: bool
     longest_tag: int
-    asks_funds: bool = False
-    """An order that the money does not reach for is refused at once; else it stands in the book as rejected."""
+    square_off_us: int
+    """When the broker closes intraday positions, since midnight. From then on it opens none."""
+    asks_price: bool = False
+    """A stop whose trigger has been passed is refused at once; else it stands in the book as rejected."""
     slices: int = 0
     """How many orders one above the freeze quantity is cut into at most, when asked for."""
 
@@ -48,8 +53,22 @@ def facts(broker: str, day: date) -> Facts:
     """
     new = day >= PROTECTED_SINCE
     if broker == "kite":
-        return Facts(market=True, bare_market=not new, ioc=True, longest_tag=20, asks_funds=True, slices=10)
-    return Facts(market=not new, bare_market=not new, ioc=not new, longest_tag=19)
+        return Facts(
+            market=True,
+            bare_market=not new,
+            ioc=True,
+            longest_tag=20,
+            square_off_us=_KITE_SQUARE_OFF_US,
+            asks_price=True,
+            slices=10,
+        )
+    return Facts(market=not new, bare_market=not new, ioc=not new, longest_tag=19, square_off_us=_ANGEL_SQUARE_OFF_US)
+
+
+def square_off_at(rules: Facts, session: Session) -> int:
+    """The instant of that day; of a session at another time of day, five minutes before its end."""
+    at_us = session.at(rules.square_off_us)
+    return at_us if session.open_us < at_us < session.close_us else session.close_us - _LAST_US
 
 
 def check_words(rules: Facts, *, market: bool, protection_bp: int, validity: str, tag: str) -> None:
@@ -78,15 +97,16 @@ def check_size(lot: int, freeze: int, tick: int, qty: int, prices: Iterable[int]
             raise Refused(f"the price {rupees(price)} is not a multiple of the tick size {rupees(tick)}", Reject.TICK)
 
 
-def protected(side: Side, price: int, protection_bp: int, tick: int, circuit: tuple[int, int]) -> int:
-    """The limit that a market order becomes, paise: the price and the band, within price protection and circuit.
+def protected(side: Side, price: int, protection_bp: int, tick: int, bounds: tuple[int, int]) -> int:
+    """The limit that a market order becomes, paise: the price and the band, within these bounds of the exchange's.
 
-    Without protection it reaches as far as the exchange lets it.
+    Without protection it reaches as far as they do.
     """
-    most = _CHEAP_REACH if price <= _CHEAP else price * _REACH_PCT // 100
-    bp = next((band for below, band in _SLABS if price < below), _WIDEST_BP) if protection_bp == AUTO else protection_bp
-    reach = most if protection_bp == NO_PROTECTION else min(most, max(tick, price * bp // 10_000))
-    low, high = circuit
+    low, high = bounds
+    bp = next((wide for below, wide in _SLABS if price < below), _WIDEST_BP) if protection_bp == AUTO else protection_bp
+    reach = max(tick, price * bp // 10_000)
     if side is Side.BUY:
-        return max(tick, min(price + reach, high) // tick * tick)
-    return max(tick, low, -(-max(price - reach, low) // tick) * tick)
+        wanted = high if protection_bp == NO_PROTECTION else min(price + reach, high)
+        return max(tick, wanted // tick * tick)
+    wanted = low if protection_bp == NO_PROTECTION else max(price - reach, low)
+    return max(tick, -(-wanted // tick) * tick)

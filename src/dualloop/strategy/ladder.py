@@ -2,7 +2,8 @@
 
 The price of a sell limit is only the worst that would be taken: it fills at the best bid there
 is. The bands come from NSE's limit price protection: a reference up to 50 rupees may be left by
-20 rupees, a higher one by 40 % (reliability notes F6); and from the day's circuit.
+20 rupees, a higher one by 40 % (reliability notes F6); and from the day's circuit. The reference is the
+mean of half a minute, so in a fall it lies above the last price: the lowest rung keeps off the edge.
 """
 
 from typing import NamedTuple
@@ -18,6 +19,8 @@ STEP_US = 2 * SECOND_US
 MOST_CHANGES = 15
 """Modifications of one order (brokers allow 25); then it is cancelled and the rest is sent anew."""
 _LOW_REF, _LOW_BAND, _BAND_BP = 50_00, 20_00, 4000
+_LAG_BP = 800
+"""How far above the last price the reference may be when the lowest rung is taken all the same."""
 _THROUGH_TICKS = 2
 _STOP_BELOW_BP = 8500
 
@@ -59,7 +62,8 @@ def sell_limit(touch: Touch, tick: int, waited_us: int, band_refusals: int = 0) 
     else:
         below_bp = max(bp for from_us, bp in _RUNGS if waited_us >= from_us)
         wanted = min(through, best * (10_000 - below_bp) // 10_000)
-    lowest = _up(max(lowest_allowed(touch.ltp), touch.low_limit or 0, tick), tick)
+    sure = min(lowest_allowed(touch.ltp * (10_000 + _LAG_BP) // 10_000), through)
+    lowest = _up(max(lowest_allowed(touch.ltp), sure, touch.low_limit or 0, tick), tick)
     price = max(wanted // tick * tick, lowest)
     return price if touch.high_limit is None else min(price, touch.high_limit // tick * tick)
 

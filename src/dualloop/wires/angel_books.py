@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
+import msgspec
+
 from dualloop.market.instruments import strike_text
 from dualloop.wires.angel_answers import Good, answered, opened, success
 from dualloop.wires.angel_times import expiry, stamp, stamp_us
@@ -54,7 +56,17 @@ def _placed(row: Row) -> Placed:
 
 def orders_body(orders: Sequence[BookOrder], listed: Mapping[int, Listed] = UNLISTED) -> bytes:
     """`listed`: by token, for what the rows say of the contract. An empty book is null."""
-    return success([order_row(each, listed) for each in orders] or None)
+    return rows_body([row_text(each, listed) for each in orders])
+
+
+def row_text(order: BookOrder, listed: Mapping[int, Listed] = UNLISTED) -> bytes:
+    """One row of the book."""
+    return dumps(order_row(order, listed))
+
+
+def rows_body(rows: Sequence[bytes]) -> bytes:
+    """The book of rows that are written already."""
+    return success([msgspec.Raw(row) for row in rows] or None)
 
 
 def order_body(order: BookOrder, listed: Mapping[int, Listed] = UNLISTED) -> bytes:

@@ -44,7 +44,7 @@ class Quotes(NamedTuple):
 
 
 def quotes_body(mode: QuoteMode, quotes: Quotes) -> bytes:
-    """FULL writes 0 for what a snapshot does not have, and no time."""
+    """FULL writes 0 for what a snapshot does not have, no time, and no open interest where it is not known."""
     return success(
         {
             "fetched": [_written(mode, each) for each in quotes.fetched],
@@ -73,7 +73,8 @@ def _written(mode: QuoteMode, quoted: Quoted) -> dict[str, object]:
 
 def _full(snap: Snap, ohlc: Ohlc) -> dict[str, object]:
     change = snap.ltp - ohlc.close
-    return {
+    interest = 0 if snap.oi is None and snap.bids is None else snap.oi  # an index has none, which is known
+    told = {
         "lastTradeQty": snap.last_qty or 0,
         "exchFeedTime": _stamp(snap.exchange_us),
         "exchTradeTime": _stamp(snap.traded_us),
@@ -81,7 +82,7 @@ def _full(snap: Snap, ohlc: Ohlc) -> dict[str, object]:
         "percentChange": number(ratio_half_up(change * 10_000, ohlc.close) if ohlc.close else 0),
         "avgPrice": number(snap.average_e4 or 0, 4),
         "tradeVolume": snap.volume or 0,
-        "opnInterest": snap.oi or 0,
+        "opnInterest": interest,
         "lowerCircuit": number(snap.low_limit or 0),
         "upperCircuit": number(snap.high_limit or 0),
         "totBuyQuan": snap.buy_qty or 0,
@@ -91,6 +92,7 @@ def _full(snap: Snap, ohlc: Ohlc) -> dict[str, object]:
         "52WeekHigh": number(ohlc.high),
         "depth": {"buy": _levels(snap.bids), "sell": _levels(snap.asks)},
     }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def _stamp(at_us: int | None) -> str:

@@ -40,6 +40,8 @@ from dualloop.wires.angel_books import (
     read_orders,
     read_placed,
     read_postback,
+    row_text,
+    rows_body,
 )
 from dualloop.wires.angel_costs import (
     ChargeLine,
@@ -154,6 +156,8 @@ __all__ = [
     "read_tokens",
     "refusal",
     "rejected_page",
+    "row_text",
+    "rows_body",
     "search_body",
     "stamp",
     "success",

@@ -9,6 +9,8 @@ import hmac
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
+
 from dualloop.market.units import ratio_half_up
 from dualloop.wires.kite_fields import Row, rows, stamp
 from dualloop.wires.kite_json import encode, in_rupees, in_rupees_e4, or_wrong, parse
@@ -52,12 +54,29 @@ def _order(row: Row) -> BookOrder:
         exchange_order_id=row.maybe(row.word, "exchange_order_id") or "",
         tag=row.maybe(row.word, "tag") or "",
         note=row.maybe(row.note, "status_message") or "",
+        marks=_marks(row),
     )
+
+
+def _marks(row: Row) -> tuple[str, ...]:
+    """The tags but the one that the order was sent with, which is told twice."""
+    found = row.maybe(row.items, "tags") or []
+    return tuple(each for each in found if isinstance(each, str) and each != row.maybe(row.word, "tag"))
 
 
 def write_orders(orders: Iterable[BookOrder], user_id: str) -> bytes:
     """The book, or the history of one order."""
-    return write_answer([_order_fields(each, user_id) for each in orders])
+    return write_rows(write_order(each, user_id) for each in orders)
+
+
+def write_order(order: BookOrder, user_id: str) -> bytes:
+    """One row of a book."""
+    return encode(_order_fields(order, user_id))
+
+
+def write_rows(rows: Iterable[bytes]) -> bytes:
+    """The book of rows that are written already."""
+    return write_answer([msgspec.Raw(row) for row in rows])
 
 
 def _order_fields(order: BookOrder, user_id: str) -> dict[str, object]:
@@ -96,7 +115,7 @@ def _order_fields(order: BookOrder, user_id: str) -> dict[str, object]:
         "market_protection": 0,
         "meta": {},
         "tag": order.tag or None,
-        "tags": [order.tag] if order.tag else [],
+        "tags": [*([order.tag] if order.tag else []), *order.marks],
         "guid": None,
     }
 

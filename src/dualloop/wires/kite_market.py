@@ -172,14 +172,14 @@ def _candle(value: object, n: int) -> Candle:
 
 
 def write_candles(candles: Iterable[Candle], oi: bool) -> bytes:
-    """`oi` adds the seventh column; a candle without OI has 0 there."""
+    """`oi` adds the seventh column, which a candle of unknown open interest does not have: 0 would be a number."""
     return write_answer({"candles": [_line(each, oi) for each in candles]})
 
 
 def _line(candle: Candle, oi: bool) -> list[object]:
     prices = [in_rupees(each) for each in candle[1:5] if each is not None]
     line: list[object] = [candle_stamp(candle.start_us), *prices, candle.volume]
-    return [*line, candle.oi or 0] if oi else line
+    return [*line, candle.oi] if oi and candle.oi is not None else line
 
 
 class CandleQuery(NamedTuple):

@@ -129,6 +129,8 @@ class BookOrder(NamedTuple):
     """Angel's second id."""
     tag: str = ""
     note: str = ""
+    marks: tuple[str, ...] = ()
+    """What the broker has written beside the tag, at Kite: `mktp`, `autoslice`."""
 
 
 class Fill(NamedTuple):
