@@ -4,6 +4,7 @@ from mutant_place import Cut, Mutant, planted
 
 _LEAVING = "engine/leaving.py"
 _EXITS = "engine/exit_loop.py"
+_DESK = "engine/desk.py"
 
 FOUND: tuple[Mutant, ...] = (
     planted(
@@ -47,15 +48,18 @@ FOUND: tuple[Mutant, ...] = (
     ),
     planted(
         "sales-by-hand-counted-twice",
-        "A sale by hand that is booked keeps a lost exit from ever being proven absent: held until the close.",
+        "A sale by hand that is booked, and another while an exit is lost: that exit is never proven absent, and what "
+        "is left is held until the close.",
         "I8, L1: an outcome that is never known",
         Cut("engine/wire.py", "self._inbox.foreign_net(contract) + booked", "self._inbox.foreign_net(contract)"),
+        theme="sold-by-hand-twice-and-lost",
     ),
     planted(
         "last-sales-share-a-tag",
         "With a dead journal two positions are sold under one tag: the next start takes one for the other.",
         "I5: a tag is sent twice",
         Cut(_LEAVING, "self._resorts += 1", "self._resorts = 1"),
+        theme="two-held-disk",
     ),
     planted(
         "given-up-and-not-looked-for",
@@ -66,9 +70,10 @@ FOUND: tuple[Mutant, ...] = (
     ),
     planted(
         "tried-again-too-late",
-        "What was refused for long is tried every half minute: late when the broker is well again and the price falls.",
+        "What was refused for long is tried once a minute: late when the broker is well again and the price falls.",
         "L1: not flat within 30 s",
-        Cut("engine/wire.py", "LONGEST_PAUSE_US = 20 * SECOND_US", "LONGEST_PAUSE_US = 32 * SECOND_US"),
+        Cut("engine/wire.py", "LONGEST_PAUSE_US = 20 * SECOND_US", "LONGEST_PAUSE_US = 60 * SECOND_US"),
+        theme="refused-for-long",
     ),
     planted(
         "a-sale-by-hand-booked-by-two-looks",
@@ -92,14 +97,16 @@ FOUND: tuple[Mutant, ...] = (
     ),
     planted(
         "extremes-narrower-than-the-record",
-        "What an exit's intent has recorded of peak and low is taken back when more turns out to be held: the loop "
-        "dies of it.",
+        "More is bought below the lowest price seen, and the watch keeps its own peak and low: what is on record would "
+        "be taken back, and the loop dies of it.",
         "a loop fails",
+        Cut(_DESK, "peak=max(new.peak, old.peak), low=min(new.low, old.low),", "peak=old.peak, low=old.low,"),
         Cut(
-            "engine/desk.py",
+            _DESK,
             "if watch.peak < position.peak or watch.low > position.low or watch.trail < position.trail:",
             "if False:",
         ),
+        theme="large-entry-in-parts",
     ),
     planted(
         "sent-again-after-a-person-sold",
@@ -112,6 +119,7 @@ FOUND: tuple[Mutant, ...] = (
         "A second time that more was sold than held within five minutes is bought back without a word.",
         "I1: nobody was paged",
         Cut("engine/guarding.py", "if position.sold > told or self._ledger.now()", "if self._ledger.now()"),
+        theme="doubled-again-and-again",
     ),
     planted(
         "two-positions-sell-what-one-has",
@@ -140,13 +148,16 @@ FOUND: tuple[Mutant, ...] = (
             "with suppress(Exception):  # whatever the",
             "with suppress(BrokerError):  # whatever the",
         ),
+        theme="unread-disk",
     ),
     planted(
         "what-is-repeated-takes-the-turn",
-        "Looked at once a second, a frozen stream's old price takes the turn of the quote that was asked for: the stop "
-        "is not seen.",
+        "Looked at every few seconds, a frozen stream's old price takes the turn of the quote that was asked for: the "
+        "stop is not seen.",
         "I9: a price under the stop, and nobody leaves",
         Cut(_EXITS, " or (stamped and stamped == self._weighed)", ""),
+        Cut(_EXITS, "and tick.exchange_us < self._exchange_us:", "and tick.exchange_us < 0:"),
+        theme="frozen-and-polled",
     ),
     planted(
         "no-exit-while-nothing-answers",
@@ -157,5 +168,6 @@ FOUND: tuple[Mutant, ...] = (
             "if self._leaving is None:\n            return\n        position, desk",
             "if self._leaving is None or self._desk.wire.failing_since_us:\n            return\n        position, desk",
         ),
+        theme="nothing-is-read",
     ),
 )

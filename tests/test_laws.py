@@ -215,6 +215,23 @@ def test_an_order_that_the_broker_doubled_is_to_be_covered_within_a_minute_after
     assert {"I1 halted", "I1 paged", "I1 covered"} <= set(tried(left_alone))
 
 
+@pytest.mark.parametrize(("told", "broken"), [(True, False), (False, True)])
+def test_each_time_that_more_is_sold_than_held_somebody_is_paged(told: bool, broken: bool) -> None:
+    async def story(court: Court) -> None:
+        await court.hold()
+        await court.order(EXIT, 14_900)
+        for number in (8, 9):
+            again = tag_of(f.Leg.EXIT, number)
+            court.intend(again, adopted="it has our tag")
+            court.told(again, await court.send(again, 14_900))
+            if told or number == 8:
+                court.page()
+            court.wait(20)
+        court.wait(30)
+
+    assert ("I1 paged" in tried(story)) == broken
+
+
 @pytest.mark.parametrize(
     ("hidden_s", "waited", "broken"),
     [(60, 25, []), (60, 5, ["I15 sells too much", "I1 short"]), (2, 25, ["I15 sells too much", "I1 short"])],
@@ -538,6 +555,20 @@ def test_a_lone_absurd_price_demands_no_exit_and_raises_no_stop() -> None:
 
     for each in (100, 60_000, 0):
         assert tried(partial(story, absurd=each)) == []
+
+
+def test_a_frozen_stream_hides_no_stop_that_the_quotes_have_reached() -> None:
+    async def story(court: Court, last: int) -> None:
+        await falls(court, 14_900)
+        frozen_us = court.us
+        for each in (13_000, last):
+            court.price(each)
+            court.us += SECOND_US
+            court.laws.price(CALL, 14_900, frozen_us)
+        court.wait(8)
+
+    assert tried(partial(story, last=11_257)) == ["I9 stop"]
+    assert tried(partial(story, last=11_258)) == []
 
 
 def test_an_exit_on_a_far_price_that_nothing_speaks_for_is_too_early() -> None:

@@ -4,6 +4,7 @@ A breach that the world excuses (a person sold at the same moment, the broker do
 be put right in a bounded time of calm; any other is one at once.
 """
 
+from dataclasses import dataclass
 from itertools import combinations
 
 from dualloop.book import facts as f
@@ -20,12 +21,26 @@ from dualloop.simulate.laws_truth import Truth
 _PUT_RIGHT_US = 20 * SECOND_US
 _TOLD_US = 5 * SECOND_US
 _COVERED_US = 60 * SECOND_US
+_LASTED_US = 2 * SECOND_US
+"""What is oversold for less may be gone before anybody looks: a fill of the entry was told a moment late."""
+_TOLD_AGAIN_US = 45 * SECOND_US
+"""What looks after the account may be waiting for an order of unknown outcome when more is sold."""
 _READ_HOLDING_US = 20 * SECOND_US
 """Orders are read every 5 s and positions every 10 s while something is held, and a difference must persist."""
 _READ_FLAT_US = 80 * SECOND_US
 """Every 60 s while nothing is."""
 _DENIED_US = 90 * SECOND_US
 """A sale by others that a book has denied meanwhile is believed after a minute in which ten reads agree."""
+
+
+@dataclass(slots=True)
+class Sale:
+    """More of a position was sold than there was, once more."""
+
+    since_us: int
+    pages: int
+    """How many there had been by then."""
+    lasted: bool = False
 
 
 class AtTheAccount:
@@ -37,6 +52,10 @@ class AtTheAccount:
         """Since when something that is excused for a while is so."""
         self._short_us: dict[Contract, int] = {}
         """Since when the record knows that more was sold than there was."""
+        self._held: dict[str, int] = {}
+        """Units of each position, as they were last recorded."""
+        self._sales: dict[str, Sale] = {}
+        """By position: the last one of which nobody was paged yet."""
         self._compared_us = 0
         self._unsure_us = 0
         self._unexplained: set[str] = set()
@@ -69,6 +88,7 @@ class AtTheAccount:
                     self._short_us.setdefault(contract, self._ground.now_us())
                 else:
                     self._short_us.pop(contract, None)
+            self._count_sales()
         if isinstance(fact, f.OrderAbsent | f.OrderAccepted | f.OrderFilled | f.OrderCancelled | f.OrderRejected):
             self._unsure_us = self._ground.now_us()  # until now nobody knew what to make of what others did
         if isinstance(fact, f.SoldOutside):
@@ -77,6 +97,12 @@ class AtTheAccount:
                 booked, sold = record.outside[whole.contract], truth.hand_sold[whole.contract]
                 what = f"{booked} are booked as sold by others, who sold {sold}"
                 self._ground.say("I13 invented", ("outside", whole.key), what)
+
+    def _count_sales(self) -> None:
+        for key, whole in self._record.rounds.items():
+            if whole.held < min(0, self._held.get(key, 0)):
+                self._sales[key] = Sale(self._ground.now_us(), self._record.pages_told)
+            self._held[key] = whole.held
 
     def look(self) -> None:
         """I2 and I3: what our live orders may still sell."""
@@ -97,6 +123,7 @@ class AtTheAccount:
     def tick(self) -> None:
         self.look()
         self._shorts()
+        self._told_of_each()
         self._compare_at_rest()
 
     def ends(self) -> None:
@@ -143,6 +170,22 @@ class AtTheAccount:
                     ground.say("I1 halted", contract, f"{record.held_of(contract)} held, and new entries are allowed")
                 if record.paged_us < since_us - _TOLD_US:
                     ground.say("I1 paged", contract, f"{record.held_of(contract)} held, and nobody was paged")
+
+    def _told_of_each(self) -> None:
+        """Each time that more of a position is sold than there is, and not only the first time, somebody is paged."""
+        ground, record, alive_us = self._ground, self._record, self._ground.alive_us
+        if alive_us is None or ground.known.journal_dead:
+            return
+        for key, sale in list(self._sales.items()):
+            short, now_us = record.rounds[key].held < 0, ground.now_us()
+            since_us = max(sale.since_us, alive_us + 10 * SECOND_US if alive_us > sale.since_us else 0)
+            if record.pages_told > sale.pages or not (short or (sale.lasted and alive_us < sale.since_us)):
+                del self._sales[key]
+                continue
+            sale.lasted = sale.lasted or now_us - since_us >= _LASTED_US
+            if now_us - since_us > _TOLD_AGAIN_US:
+                what = f"more of {key} was sold than held ({record.rounds[key].held} now), and nobody was paged"
+                ground.say("I1 paged", (key, sale.since_us), what)
 
     def _compare_at_rest(self) -> None:
         """I13 once after each change, when there was time to read the books."""

@@ -104,6 +104,8 @@ class Record:
         """Those that nobody has acknowledged, and when they were durable."""
         self.paged_us = 0
         """When the last page was durable, acknowledged or not."""
+        self.pages_told = 0
+        """How many pages there were, acknowledged or not."""
         self.ended: set[str] = set()
         """Days."""
         self.stopped = False
@@ -278,4 +280,5 @@ class Record:
     def _alarm(self, fact: f.Alarm) -> None:
         if fact.page:
             self.paged_us = self._now_us()
+            self.pages_told += 1
             self.pages.append((self.paged_us, fact))

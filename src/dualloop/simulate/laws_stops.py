@@ -4,7 +4,7 @@ The levels are worked out here from the durable facts and the delivered prices a
 helped to be: a price that a right program may have doubted or missed raises no peak and demands no exit.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dualloop.book import facts as f
 from dualloop.market.instruments import Contract
@@ -41,6 +41,8 @@ class Stream:
     """A price that is to be held back, and when it came: while it is the last one."""
     asked_us: int = 0
     """When a quote was last asked for."""
+    told: set[tuple[int, int]] = field(default_factory=set)
+    """Stamp and price of all that this life was told."""
 
 
 @dataclass(slots=True)
@@ -72,6 +74,7 @@ class Stops:
         """A life begins, and has seen no price; or one has ended."""
         for stream in self._streams.values():
             stream.sure, stream.waiting, stream.jump, stream.last = False, None, None, 0
+            stream.told.clear()
         for watch in self._watches.values():
             watch.due_us = watch.under_us = None
 
@@ -173,8 +176,9 @@ class Stops:
         stream, now_us = self._streams.setdefault(str(contract), Stream()), self._ground.now_us()
         self._settle(contract, stream, now_us)
         stream.waiting = None
-        if at_us <= stream.stamp_us and ltp == stream.last:
-            return  # told twice
+        if (at_us, ltp) in stream.told or (at_us <= stream.stamp_us and ltp == stream.last):
+            return  # told again: a stream that is frozen must not hide what a quote says meanwhile (D2)
+        stream.told.add((at_us, ltp))
         old = at_us < now_us - _OLD_US
         near = stream.sure and not _far(ltp, stream.believed)
         if ltp <= 0 or old or at_us <= stream.stamp_us or not (near or self._within(contract, ltp)):

@@ -14,7 +14,7 @@ from dualloop.market.instruments import Right
 from dualloop.market.units import MINUTE_US, SECOND_US, clock, clock_us
 from dualloop.simulate.faults import Fault
 from dualloop.simulate.market import Recipe, Story
-from dualloop.simulate.themes import DOWN, THEMES, Theme
+from dualloop.simulate.themes import DOWN, THEMES, Comes, Theme
 
 _DAYS = (date(2025, 12, 23), date(2026, 1, 6), date(2026, 6, 9), date(2026, 9, 8), date(2026, 11, 10))
 _OF_WRITES = (
@@ -198,7 +198,7 @@ def draw(seed: int, calendar: Calendar) -> Plan:
     name = rng.choice(tuple(THEMES)) if rng.random() < _THEME_SHARE else ""
     theme = THEMES.get(name, Theme())
     rates.update(theme.rates)
-    early_us = _FROM_US[1] if theme.with_entry else rng.choice(_FROM_US)
+    early_us = _early(rng, theme)
     from_us = times.hours.open_us if early_us is None else recipe.entry_us + early_us
     happenings = [
         _as_themed(each, theme, from_us)
@@ -206,12 +206,13 @@ def draw(seed: int, calendar: Calendar) -> Plan:
         if rng.random() < _SHARE.get(fault, _USUAL_SHARE) or fault in dict(theme.happens)
         for each in _happenings(rng, fault, recipe, heal_us)
     ]
+    happenings += [_coming(rng, each, recipe) for each in theme.comes]
     return Plan(
         seed=seed,
         theme=name,
         hours=times.hours,
         recipe=recipe,
-        settings=_settings(rng, times),
+        settings=_settings(rng, times) + theme.settings,
         rates=tuple(rates.items()),
         latency_us=rng.choice((0, 20_000, 200_000, 1_500_000)),
         hidden_us=rng.choice((2, 8, 15, 15, 60, 120)) * SECOND_US,
@@ -222,6 +223,21 @@ def draw(seed: int, calendar: Calendar) -> Plan:
         from_us=from_us,
         heal_us=heal_us,
     )
+
+
+def _early(rng: Random, theme: Theme) -> int | None:
+    """From when on things may go wrong, after the entry's candle; None: from the open on."""
+    if theme.with_entry:
+        return _FROM_US[1]
+    return _FROM_US[2] if theme.after_entry else rng.choice(_FROM_US)
+
+
+def _coming(rng: Random, each: Comes, recipe: Recipe) -> Happening:
+    """One that a theme has at a time of its own."""
+    anchor_us = recipe.turn_us if each.after_turn else recipe.entry_us + 10 * SECOND_US
+    at_us = anchor_us + rng.randrange(each.first_s * SECOND_US, each.last_s * SECOND_US)
+    number = rng.randrange(1 << 30) if each.number is None else each.number
+    return Happening(at_us, each.fault, number)
 
 
 def _as_themed(each: Happening, theme: Theme, from_us: int) -> Happening:
