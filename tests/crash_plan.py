@@ -13,8 +13,9 @@ from dualloop.history.rows import Prices
 from dualloop.market.instruments import Right
 from dualloop.market.quotes import Candle
 from dualloop.market.units import MINUTE_US, SECOND_US, clock
+from dualloop.simulate.drawing import draw
 from dualloop.simulate.market import Recipe, Story
-from dualloop.simulate.plan import Death, Plan, draw
+from dualloop.simulate.plan import Death, Plan
 from dualloop.simulate.world import tables
 
 _DAY = date(2025, 12, 23)

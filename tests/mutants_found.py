@@ -38,6 +38,7 @@ FOUND: tuple[Mutant, ...] = (
             "lasts_s = asyncio.get_running_loop().time() - self.began_s",
             "lasts_s = (self.now() - self.book.started_us) / SECOND_US",
         ),
+        theme="dies-before-the-entry-stepped",
     ),
     planted(
         "halted-without-end",
@@ -87,6 +88,7 @@ FOUND: tuple[Mutant, ...] = (
             "        for position in self._ledger.book.open_positions():\n            if position.contract !=",
         ),
         Cut("engine/comparing.py", "missing if sure and nets else seen)", "missing if sure else early)"),
+        theme="looked-at-twice",
     ),
     planted(
         "doubt-ends-with-the-first-position",
@@ -94,6 +96,7 @@ FOUND: tuple[Mutant, ...] = (
         "again: a naked short.",
         "I15: others have sold what it sells",
         Cut("engine/comparing.py", "if 0 < missing <= sold:", "if sold > 0:"),
+        theme="two-held-sold-by-hand",
     ),
     planted(
         "extremes-narrower-than-the-record",
@@ -113,6 +116,7 @@ FOUND: tuple[Mutant, ...] = (
         "An exit that never left is sent again although the account has shown meanwhile that somebody else has sold.",
         "I15: others have sold what it sells",
         Cut("engine/wire.py", "if order.leg in f.LEAVING and order.contract in self.doubtful:", "if False:"),
+        theme="sold-while-unsent",
     ),
     planted(
         "oversold-told-once",
@@ -133,9 +137,10 @@ FOUND: tuple[Mutant, ...] = (
         ),
         Cut(
             "engine/inbox.py",
-            "if twin is not None and (report.side is Side.BUY or not held or any(",
-            "if twin is not None or (any(",
+            "if twin is not None and (report.side is Side.BUY or not held or any(p.key == twin.position",
+            "if twin is not None and (True or any(p.key == twin.position",
         ),
+        theme="two-held-sold-twice",
     ),
     planted(
         "not-waited-for-after-any-error",

@@ -176,14 +176,26 @@ LEAVING: tuple[Mutant, ...] = (
     ),
     planted(
         "second-stop-while-unknown",
-        "A disaster stop without an answer is as good as none: a second one is placed, and both may fire.",
+        "A disaster stop without an answer is as good as none, wherever it is asked for: a second one is placed, and "
+        "both may fire.",
         "I2, I4: more is on sale than is held",
         Cut(
             "engine/guarding.py",
             "live = position.live_exits\n            if not live:",
             "live = [o for o in position.live_exits if o.order_id]\n            if not live:",
         ),
+        Cut(
+            "engine/guarding.py",
+            "there = 0 < position.held <= self._desk.exits.unsold(position, has)",
+            "there = 0 < position.held <= has",
+        ),
+        Cut(
+            "engine/guarding.py",
+            "if not there or position.is_leaving or position.live_exits:",
+            "if not there or position.is_leaving:",
+        ),
         _NEVER_MORE,
+        theme="stop-unanswered",
     ),
     planted(
         "cover-not-sent",
@@ -237,5 +249,6 @@ LEAVING: tuple[Mutant, ...] = (
             "(begun := [order for order in position.exits if order.leaves or _fired(order)])",
             "(begun := list[Order]())",
         ),
+        theme="dies-in-the-dip",
     ),
 )

@@ -131,13 +131,26 @@ SENDING: tuple[Mutant, ...] = (
     ),
     planted(
         "absent-though-moved",
-        "An order that no book shows is given up although the position has moved: a filled exit is sold again.",
+        "An order that no book shows is given up although the position has moved, and what is missing meanwhile raises "
+        "no doubt: a filled exit is sold again.",
         "I1, I2: more is on sale than is held",
         Cut(
             _WIRE,
             "return beyond in (self.others.get(contract, 0), theirs)",
             "return beyond is not None",
         ),
+        Cut(
+            "engine/comparing.py",
+            "        self._exits.doubtful.add(contract)\n        sells = [",
+            "        sells = [",
+        ),
+        Cut(
+            "engine/comparing.py",
+            "            return  # it may be our own sell, whose outcome is being looked up\n",
+            "            return  # it may be our own sell, whose outcome is being looked up\n"
+            "        self._exits.doubtful.add(contract)\n",
+        ),
+        theme="moved-unseen",
     ),
     planted(
         "stale-book-believed",
@@ -149,6 +162,7 @@ SENDING: tuple[Mutant, ...] = (
             "        return all(order.order_id in shown for order in old)",
             "        return True",
         ),
+        theme="resting-unseen",
     ),
     planted(
         "missing-is-cancelled",

@@ -29,6 +29,7 @@ WATCHING: tuple[Mutant, ...] = (
         ),
         Cut("engine/recovery.py", "        await _extremes(desk, feed, position)\n", "        continue\n"),
         *_TRAIL_MAY_FALL,
+        theme="dies-trailing",
     ),
     planted(
         "trail-follows-down",
@@ -55,12 +56,13 @@ WATCHING: tuple[Mutant, ...] = (
     planted(
         "edits-lost-at-restart",
         "A stop that a person has moved is the rules' own again after a restart: it is not where they were told.",
-        "I9: a price at the edited stop is not acted on",
+        "I14, I9: an exit is decided with another initial stop than the edited one",
         Cut(
             "engine/desk.py",
             "        initial=position.initial,\n        peak=",
             "        initial=position.entry_price * (10_000 - params.initial_bp) // 10_000,\n        peak=",
         ),
+        theme="dies-edited",
     ),
     planted(
         "edit-acknowledged-before-durable",
@@ -112,6 +114,7 @@ WATCHING: tuple[Mutant, ...] = (
             "for position in desk.book.open_positions():\n            reasons",
             "for position in []:\n            reasons",
         ),
+        theme="entry-in-parts",
     ),
     planted(
         "exit-loop-dies-with-entry-loop",
@@ -144,12 +147,14 @@ WATCHING: tuple[Mutant, ...] = (
             "        self._exit_us = session.at(self._params.exit_start_us)\n"
             "        if self._exit_us <= now():\n            self._exit_us = session.over_us\n",
         ),
+        theme="dies-over-the-days-exit",
     ),
     planted(
         "no-page-before-flat",
         "Nobody is told at 14:58 that something is still held: the broker squares it off at its own price.",
-        "I10: held at `flat_by` and no page by two minutes before",
+        "I10: held at `flat_by` and no page two minutes before",
         Cut(_SESSION, "            paged = self._page(set())\n", "            paged = set()\n"),
+        theme="closed-from-the-days-exit",
     ),
     planted(
         "day-does-not-end",
@@ -186,6 +191,7 @@ WATCHING: tuple[Mutant, ...] = (
             "        self.started_us = fact.at_us\n",
             "        self.started_us = fact.at_us\n        self.risk, self.halted = Risk.RUNNING, None\n",
         ),
+        theme="dies-halted",
     ),
     planted(
         "kill-enters-again",
@@ -202,6 +208,7 @@ WATCHING: tuple[Mutant, ...] = (
         "That everything is to be left is done once and forgotten: what fills after that, or after a crash, is kept.",
         "L1: after the kill switch something is held for longer than an exit takes",
         Cut("engine/desk.py", "        if self.book.risk is Risk.FLATTEN:\n            return ExitReason.KILL\n", ""),
+        theme="killed-while-entering",
     ),
     planted(
         "entry-after-the-window",

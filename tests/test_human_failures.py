@@ -5,6 +5,7 @@ is not ours.
 """
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,18 +14,20 @@ from accounts import AccountWorld
 from dualloop.book import facts as f
 from dualloop.engine.commands import EditStop, Exit, NotFound
 from dualloop.engine.desk import VersionConflict
-from dualloop.market.reasons import Edit, ExitReason, Product, Risk, Side
+from dualloop.market.reasons import Edit, ExitReason, Product, Reject, Risk, Side
 from dualloop.market.units import SECOND_US
-from dualloop.sim.account_faults import UNTOLD
+from dualloop.sim.account_faults import STALE, UNTOLD, Read, late, refuse, told_late
 from dualloop.sim.account_line import Call
 from dualloop.strategy.exit import EditRefused
 from scenes import (
     CALL,
+    FALL,
     LOT,
     NO_STOP,
     STEADY,
     STOP_RESTS,
     at,
+    heal,
     in_turn,
     pages,
     placed,
@@ -163,6 +166,29 @@ def test_what_was_sold_by_hand_is_not_sold_again(tmp_path: Path, stop: str, told
 
 
 @BOTH
+def test_an_answer_older_than_a_sale_by_hand_does_not_deny_it(tmp_path: Path, stop: str) -> None:
+    """H5: the positions are asked for, a person sells, the old answer comes: our exit a moment later sells nothing."""
+    world = scene(tmp_path, stop, prices=STEADY)
+
+    async def hook(world: AccountWorld) -> None:
+        await world.until("09:32:00")
+        asked = asyncio.Event()
+        world.account.line.heard = lambda sent: asked.set() if sent.call is Call.POSITIONS else None
+        world.account.faults.positions.append(Read(late_us=2 * SECOND_US))
+        await asked.wait()
+        await asyncio.sleep(1.0)
+        world.account.by_hand.sell(CALL, LOT)
+        await asyncio.sleep(1.1)  # the answer of before the sale has come
+        assert world.session is not None
+        with suppress(RuntimeError):  # nothing is sent in doubt
+            await world.session.operator.ask(Exit(the_position(world).key), "me")
+
+    world.run(hook=hook)
+    assert ours_sold(world) == 0
+    assert the_position(world).exit_reason is ExitReason.EXTERNAL
+
+
+@BOTH
 def test_sold_by_hand_in_the_moment_in_which_our_exit_is_sent(tmp_path: Path, stop: str) -> None:
     """H5: the broker refuses one of the two sales: ours. It ends flat, and the person's sale is in the record."""
     world = scene(tmp_path, stop, prices=DOWN_THEN_STEADY)
@@ -218,6 +244,42 @@ def test_what_is_left_after_a_part_was_sold_by_hand_is_ours_to_leave(tmp_path: P
     assert ours_sold(world) == 2 * LOT
     position = the_position(world)
     assert (position.sold, position.exit_reason) == (3 * LOT, ExitReason.TRAILING_STOP)
+    sound(world)
+
+
+def test_positions_of_before_our_sale_do_not_say_that_nothing_is_missing(tmp_path: Path) -> None:
+    """H6: one lot of two by hand, and no order shows it. The positions of before our exit come after its fill: one lot
+    at the account then, one lot on record now, and yet none is left to sell."""
+    world = scene(tmp_path, "limits.lots=2", prices=FALL)
+    faults = world.account.faults
+
+    def by_hand(world: AccountWorld) -> None:
+        faults.reports.append(UNTOLD)
+        faults.orders.always(STALE)
+        faults.positions.always(Read(late_us=1_500_000))
+        world.account.by_hand.sell(CALL, LOT)
+
+    world.run(hook=in_turn(("09:31:40", by_hand), ("09:32:30", heal)))
+    assert ours_sold(world) == LOT
+    sound(world)
+
+
+def test_slices_that_fill_one_after_the_other_sell_no_more_than_is_there(tmp_path: Path) -> None:
+    """H6: one lot of four by hand, and no order shows it; our exit leaves in four slices, of which three have a lot.
+    What was read before the first one filled is less by each that has filled since."""
+    world = scene(tmp_path, "limits.lots=4", prices=FALL)
+    faults = world.account.faults
+
+    def by_hand(world: AccountWorld) -> None:
+        faults.reports.append(UNTOLD)
+        faults.reports.always(told_late(600_000))
+        faults.orders.always(STALE)
+        faults.place.append(refuse(Reject.FREEZE), refuse(Reject.FREEZE))
+        faults.place.always(late(350_000))
+        world.account.by_hand.sell(CALL, LOT)
+
+    world.run(hook=in_turn(("09:31:40", by_hand), ("09:32:30", heal)))
+    assert ours_sold(world) == 3 * LOT
     sound(world)
 
 

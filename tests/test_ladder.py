@@ -81,33 +81,35 @@ def test_a_disaster_stop_lies_below_the_softwares_stop_and_its_limit_below_it(in
         (15_000, 2, 14_545),
         (15_000, 4, 14_095),
         (15_000, 6, 13_495),
-        (15_000, 8, 9_720),
-        (4_000, 8, 2_320),
+        (15_000, 8, 11_995),
+        (4_000, 8, 3_195),
+        (15_000, 600, 11_995),
     ],
 )
 def test_the_rungs(ltp: int, waited_s: int, limit: int) -> None:
-    """Two ticks below the bid, then 3, 6 and 10 % below it, then the lowest price that the protection surely allows."""
+    """Two ticks below the bid, then 3, 6, 10 and at last 20 % below it."""
     assert ladder.sell_limit(Touch(ltp, ltp - TICK, ltp + TICK), TICK, waited_s * SECOND_US) == limit
 
 
 def test_after_refusals_for_the_band_the_limit_is_closer_to_the_market() -> None:
     touch = Touch(15_000, 14_995, 15_005)
     assert [ladder.sell_limit(touch, TICK, 60 * SECOND_US, refusals) for refusals in (0, 1, 2)] == [
-        9_720,
+        11_995,
         14_985,
         14_995,
     ]
 
 
-def test_the_lowest_rung_is_taken_in_a_fall_too() -> None:
-    """The protection's reference is the mean of half a minute: 8 % above the last price, its edge is 8 % higher too."""
+def test_the_lowest_rung_is_taken_in_a_fall_of_a_quarter() -> None:
+    """The protection's reference is the mean of an earlier half minute: a third above the last price then."""
     for ltp in (2_000, 4_800, 15_000, 30_440):
         touch = Touch(ltp, ltp - TICK, ltp + TICK)
-        assert ladder.sell_limit(touch, TICK, 60 * SECOND_US) >= ladder.lowest_allowed(ltp * 108 // 100)
+        assert ladder.sell_limit(touch, TICK, 60 * SECOND_US) >= ladder.lowest_allowed(ltp * 133 // 100)
 
 
 def test_a_bid_far_below_the_last_price_is_met_as_far_as_the_protection_goes() -> None:
-    assert ladder.sell_limit(Touch(15_000, 9_200, 15_005), TICK, 60 * SECOND_US) == 9_190
+    assert ladder.sell_limit(Touch(15_000, 9_200, 15_005), TICK, 60 * SECOND_US) == 9_000
+    assert ladder.sell_limit(Touch(15_000, 9_200, 15_005), TICK, 60 * SECOND_US, 1) == 9_190
     assert ladder.sell_limit(Touch(15_000, 8_000, 15_005), TICK, 60 * SECOND_US) == 9_000
 
 

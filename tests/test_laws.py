@@ -136,8 +136,8 @@ class Court:
         for ltp in ltps:
             self.price(ltp)
 
-    def page(self) -> None:
-        self.note(f.Alarm, "look", until=f.Until.FLAT)
+    def page(self, of: str = SYMBOL) -> None:
+        self.note(f.Alarm, f"still holding {of}", until=f.Until.FLAT)
 
     def ask(self, call: Call = Call.ORDERS, about: str = "") -> None:
         """A read leaves."""
@@ -178,6 +178,21 @@ def test_a_trade_as_it_should_be_breaks_no_law() -> None:
 
 
 # -- I1, I2, I3: what is sold -----------------------------------------------------------------
+
+
+def test_one_position_does_not_sell_what_the_other_one_of_its_contract_has_sold() -> None:
+    second = tag_of(f.Leg.ENTRY, 9)
+
+    async def story(court: Court, sold: int) -> None:
+        await court.hold()
+        court.intend(second, adopted="bought twice")
+        court.told(second, await court.send(second, 16_000))
+        court.intend(EXIT, sold, adopted="sold twice")
+        court.told(EXIT, await court.send(EXIT, 14_900, sold))
+        court.intend(OTHER, position=second)
+
+    assert tried(lambda court: story(court, LOT)) == []
+    assert "I15 sells what another has" in tried(lambda court: story(court, 2 * LOT))
 
 
 def test_selling_what_was_sold_already_is_a_short() -> None:
@@ -646,6 +661,19 @@ def test_the_initial_stop_is_the_configured_part_of_the_average() -> None:
     assert tried(lambda court: story(court, 11_258)) == ["I14 initial stop"]
 
 
+def test_an_exit_is_decided_with_the_initial_stop_that_is_in_force() -> None:
+    """The cards of these cases have it at 11 257; one that was decided before the edit could not know of it."""
+
+    async def story(court: Court, initial: int, decided: str) -> None:
+        await court.hold()
+        court.stops(Edit.STOP, initial, version=1)
+        court.intend(EXIT, card=exit_card(decided=decided))
+
+    assert tried(lambda court: story(court, 11_257, "10:01:00")) == []
+    assert tried(lambda court: story(court, 12_000, "10:01:00")) == ["I14 initial stop"]
+    assert tried(lambda court: story(court, 12_000, "10:00:05")) == []
+
+
 def test_what_is_held_has_a_stop() -> None:
     async def story(court: Court) -> None:
         await court.order(ENTRY, 15_100)
@@ -659,7 +687,7 @@ def test_what_is_held_has_a_stop() -> None:
 
 
 @pytest.mark.parametrize(("paged", "halted"), [(True, False), (False, False), (True, True), (False, True)])
-def test_flat_by_three_or_a_page_that_waits_for_an_answer(paged: bool, halted: bool) -> None:
+def test_flat_by_three_or_a_page_two_minutes_before(paged: bool, halted: bool) -> None:
     """A halted market excuses that it is not flat, and not that nobody was paged."""
 
     async def story(court: Court) -> None:
@@ -674,16 +702,30 @@ def test_flat_by_three_or_a_page_that_waits_for_an_answer(paged: bool, halted: b
     assert tried(story) == ([] if paged else ["I10 flat or paged"])
 
 
-def test_a_page_that_was_acknowledged_before_does_not_count() -> None:
-    async def story(court: Court) -> None:
+@pytest.mark.parametrize(
+    ("time", "of", "broken"),
+    [
+        ("10:00:20", SYMBOL, ["I10 flat or paged"]),
+        ("14:57:40", SYMBOL, ["I10 flat or paged"]),
+        ("14:58:00", "something else", ["I10 flat or paged"]),
+        ("14:58:00", SYMBOL, []),
+    ],
+)
+def test_that_page_names_what_is_held_and_none_of_before_is_in_its_place(time: str, of: str, broken: list[str]) -> None:
+    """Whether anybody has acknowledged it is all one."""
+
+    async def story(court: Court, *, acked: bool) -> None:
         await court.hold()
         court.known.healed_us = None
-        court.page()
-        court.note(f.Acked, "person")
-        court.at("14:57:59")
+        court.at(time)
+        court.page(of)
+        if acked:
+            court.note(f.Acked, "person")
+        court.at(max(time, "14:57:59"))
         court.wait(130)
 
-    assert tried(story) == ["I10 flat or paged"]
+    assert tried(partial(story, acked=False)) == broken
+    assert tried(partial(story, acked=True)) == broken
 
 
 def test_entries_are_counted_from_the_record_and_one_never_sent_is_none() -> None:
@@ -828,6 +870,22 @@ def test_what_was_decided_to_be_left_is_flat_half_a_minute_after_all_is_well(hea
         await court.hold()
         court.known.healed_us = 0 if healed else None
         await court.order(EXIT, 16_000)
+        court.wait(45)
+
+    assert tried(story) == broken
+
+
+@pytest.mark.parametrize(("resumes", "broken"), [(False, ["L1 flat"]), (True, [])])
+def test_what_is_bought_after_the_kill_switch_is_to_be_left_too(resumes: bool, broken: list[str]) -> None:
+    """The entry was under way when everything was to be left; nothing was held then, so a person could resume."""
+
+    async def story(court: Court) -> None:
+        court.intend(ENTRY)
+        court.note(f.Halted, "killed", Risk.FLATTEN)
+        if resumes:
+            court.note(f.Resumed, "person")
+        court.told(ENTRY, await court.send(ENTRY, 15_100))
+        court.stops()
         court.wait(45)
 
     assert tried(story) == broken

@@ -20,6 +20,7 @@ from dualloop.sim.account_faults import Failure, Hangs, Trip
 from scenes import (
     CALL,
     LOT,
+    STEADY,
     STOP_RESTS,
     at,
     heal,
@@ -255,9 +256,10 @@ def test_an_outage_halts_pages_and_ends_in_an_exit(tmp_path: Path, down: Failure
 def test_in_an_outage_the_stop_at_the_exchange_sells_and_is_understood_afterwards(tmp_path: Path) -> None:
     """N11: the crash comes while nothing comes through; the exchange sells, and we do not sell again."""
     prices = [
-        *every_second("09:30:08", "09:32:00", "150.00"),
-        *every_second("09:32:01", "09:32:30", "95.00"),
-        *every_second("09:32:31", "09:50:00", "40.00"),
+        *every_second("09:30:08", "09:31:30", "150.00"),
+        *every_second("09:31:31", "09:32:30", "120.00"),
+        *every_second("09:32:31", "09:32:59", "95.00"),
+        *every_second("09:33:00", "09:50:00", "40.00"),
     ]
     world = scene(tmp_path, STOP_RESTS, prices=prices)
 
@@ -266,7 +268,7 @@ def test_in_an_outage_the_stop_at_the_exchange_sells_and_is_understood_afterward
 
     world.run(hook=in_turn(("09:31:30", cut), ("09:45:00", heal)))
     [sold] = sells(world)
-    assert sold.at_us == world.at("09:32:01")
+    assert sold.at_us == world.at("09:32:31")
     assert the_position(world).exit_reason is ExitReason.DISASTER_STOP
     sound(world)
 
@@ -367,6 +369,19 @@ def test_an_exit_delivered_twice_is_bought_back(tmp_path: Path) -> None:
     assert world.book.risk is Risk.HALTED
     assert any("more were sold than held" in page for page in pages(world))
     sound(world, twins=True, shorts=True)
+
+
+def test_a_stop_does_not_rest_for_what_another_position_has_sold(tmp_path: Path) -> None:
+    """N14, I2: the entry comes twice and one of their stops, too; both of that fill instead of being cancelled. Nothing
+    is left then, and the other stop would make a naked short: it is cancelled."""
+    world = scene(tmp_path, STOP_RESTS, prices=STEADY)
+    world.account.faults.place.append(faults.TWICE, faults.WELL, faults.TWICE)
+    world.account.faults.cancel.append(faults.FILLS_FIRST, faults.FILLS_FIRST)
+    resting: list[tuple[int, int]] = []
+    look = at("09:32:00", lambda world: resting.append((world.account.net(CALL), len(world.account.alive()))))
+    world.run(hook=look)
+    assert resting == [(0, 0)]
+    sound(world, twins=True)
 
 
 def test_a_stop_delivered_twice_is_cancelled_once(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ from dualloop.cli import simulating
 from dualloop.cli.simulated import told
 from dualloop.problems import STOPPED
 from dualloop.simulate import farm
+from dualloop.simulate.drawing import draw
 from dualloop.simulate.farm import Play
 from dualloop.simulate.faults import Fault
 from dualloop.simulate.outcome import Outcome
-from dualloop.simulate.plan import draw
 from dualloop.simulate.report import WHOLE, Played, Report, document
 from dualloop.simulate.themes import THEMES
 from dualloop.simulate.world import tables

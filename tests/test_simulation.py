@@ -12,8 +12,8 @@ from dualloop.journal import Journal, JournalDead, read
 from dualloop.sim.bare_loop import BareLoop
 from dualloop.simulate.day import play
 from dualloop.simulate.disk import Disk, Fate
+from dualloop.simulate.drawing import draw
 from dualloop.simulate.faults import Fault
-from dualloop.simulate.plan import draw
 from dualloop.simulate.process import Killed, Process, factory
 from dualloop.simulate.world import tables
 

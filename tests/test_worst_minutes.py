@@ -289,7 +289,7 @@ def test_the_ladder_follows_the_stream_when_no_quote_comes(tmp_path: Path) -> No
     prices = [
         *every_second("09:30:08", "09:31:59", "150.00"),
         ("09:32:00", "110.00"),
-        *every_second("09:32:01", "09:45:00", "80.00"),
+        *every_second("09:32:01", "09:45:00", "95.00"),
     ]
     world = scene(tmp_path, prices=prices)
 
@@ -299,7 +299,7 @@ def test_the_ladder_follows_the_stream_when_no_quote_comes(tmp_path: Path) -> No
     world.run(hook=in_turn(("09:31:00", no_quotes), ("09:31:59", turn(depth=0)), ("09:32:01", turn(depth=None))))
     [sold] = sells(world)
     assert changes(world, sold.order_id)
-    assert all(change.limit <= 8_000 for change in changes(world, sold.order_id))
+    assert all(change.limit <= 9_500 for change in changes(world, sold.order_id))
     assert seconds_from(world, "09:32:00", sold.at_us) <= 5
     sound(world)
 
@@ -309,7 +309,7 @@ def test_a_clock_that_goes_back_does_not_hold_up_the_ladder(tmp_path: Path) -> N
     prices = [
         *every_second("09:30:08", "09:31:59", "150.00"),
         *every_second("09:32:00", "09:32:20", "110.00"),
-        *every_second("09:32:21", "09:50:00", "60.00"),
+        *every_second("09:32:21", "09:50:00", "95.00"),
     ]
     world = lives_world(tmp_path, prices, NO_STOP)
 

@@ -83,7 +83,7 @@ def _faults(text: str) -> "frozenset[Fault]":
 
 def _themed(seeds: range, theme: str) -> list[int]:
     """The seeds among these whose day has that theme. Raises `Problem` for no theme, or none of it."""
-    from dualloop.simulate.plan import draw
+    from dualloop.simulate.drawing import draw
     from dualloop.simulate.themes import THEMES
     from dualloop.simulate.world import tables
 

@@ -108,10 +108,11 @@ class Comparison:
         """
         known = self._wire.others.get(contract, 0)
         if others == known:
-            self._settle(contract)
             for report, _ in self._unbooked(contract):
                 if self._ledger.now() - report.at_us >= _HALTS_US:  # the positions have had time to show it: not ours
                     self._theirs[report.order_id] = report.filled
+            if not self._seen(contract):  # else what was answered may be older than that sale, which it would deny
+                self._settle(contract)
             return []
         name = self._master[contract].symbol if contract in self._master else str(contract)
         what = f"{name}: the account holds {others} units beyond ours"

@@ -93,7 +93,7 @@ class Inbox:
         before = self.foreign.get(report.order_id)
         self.foreign[report.order_id] = report
         grew = report.side is Side.SELL and report.filled > (before.filled if before else 0)
-        if grew and any(p.contract == report.contract for p in self._ledger.book.open_positions()):
+        if grew and any(p.contract == report.contract for p in self._ledger.book.positions.values()):
             self.sold_by_others(report)
             self._ledger.wake()
 

@@ -51,7 +51,7 @@ class Keeper:
             self._guard.tell_oversold(position)  # before anything is waited for
         await self._cancel_unwanted()
         for position in list(self._desk.book.positions.values()):
-            if position.selling > max(position.held, 0):
+            if self._excess(position) > 0:
                 await self._shrink(position)
         for position in self._desk.book.oversold():
             await self._guard.cover(position)
@@ -129,6 +129,15 @@ class Keeper:
         position = self._desk.book.positions[order.position]
         return position.selling > max(position.held, 0)
 
+    def _excess(self, position: Position) -> int:
+        """Units that its live orders sell and nobody has. Of two positions of one contract the one that sells more than
+        it holds comes first; then one may have sold what the other's orders sell."""
+        of = [each for each in self._desk.book.positions.values() if each.contract == position.contract]
+        own = [each.selling - max(each.held, 0) for each in of]
+        if max(own) > 0:
+            return position.selling - max(position.held, 0)
+        return min(position.selling, sum(each.selling for each in of) - max(sum(each.held for each in of), 0))
+
     async def _shrink(self, position: Position) -> None:
         """Our live sells never amount to more than is held (I2): the excess is cancelled, what surfaced first."""
         async with self._desk.lock(position):
@@ -136,11 +145,11 @@ class Keeper:
                 position.live_exits, key=lambda order: (order.was_absent, order.intended_us), reverse=True
             )
             for order in by_worth:
-                if position.selling <= max(position.held, 0):
+                if (excess := self._excess(position)) <= 0:
                     return
                 if self._ledger.now() - max(order.cancel_us, order.changed_us) < AGAIN_US:
                     continue
-                keep = order.remaining - (position.selling - max(position.held, 0))
+                keep = order.remaining - excess
                 if keep > 0 and order.limit is not None and not order.was_absent and order.unheeded < 1:
                     change = Change(order.filled + keep, order.limit, order.trigger)
                     await self._wire.change(order, change, "more would be sold than is held")

@@ -90,10 +90,11 @@ class Leaving:
                     await self.ask_touch(position)  # what the decision saw is old by now
                 await self._mend(position)
                 has = await self.account_has(position)
+                missing = self._ledger.book.held_of(position.contract) - has
                 await self._convert(position, card, has)
                 if not position.is_open or self._is_covered(position) or self._lost_too_often(position):
                     break
-                orders = await self._send_rest(position, card, seen_us, has)
+                orders = await self._send_rest(position, card, seen_us, missing)
                 await self._wire.cancel(position.entry, "what is left of it must not buy again")
                 for order in orders:
                     if order.state is State.UNKNOWN:
@@ -141,13 +142,16 @@ class Leaving:
                 if self._is_barred(order):
                     self._page(position, f"the exit of {position.entry.symbol} was refused ({order.last_reject.value})")
 
-    async def _send_rest(self, position: Position, card: f.ExitCard, seen_us: int | None, has: int) -> list[Order]:
-        """One order for all that no live order sells yet, in slices of the freeze quantity."""
+    async def _send_rest(self, position: Position, card: f.ExitCard, seen_us: int | None, missing: int) -> list[Order]:
+        """One order for all that no live order sells yet, in slices of the freeze quantity.
+
+        `missing`: units on record that the account has not. They stay missing while our own orders fill.
+        """
         listed = self._master[position.contract]
         most = min(self._slice.get(position.key, listed.freeze), listed.freeze)
         limit = None if self._wire.broker.at_once else self._limit(position, self._touch_of(position, card))
         sent: list[Order] = []
-        while (free := self.unsold(position, has)) > 0:
+        while (free := self.unsold(position, self._ledger.book.held_of(position.contract) - missing)) > 0:
             intent = self._intent(position, card, seen_us, min(free, most), limit)
             sent.append(await self._wire.send(intent))
             if sent[-1].over or sent[-1].state is State.UNKNOWN:
@@ -290,9 +294,9 @@ class Leaving:
         if order.cancel_us > order.changed_us or self._is_stuck(order):
             await self._wire.cancel(order, "it cannot be re-priced any more: the rest is sent anew")
             return
-        if order.last_answer is f.Answer.DONE:
+        if order.last_answer is not f.Answer.REFUSED:
             self._band_refusals.pop(position.key, None)  # what was taken and does not fill may go lower again
-        if order.last_answer is f.Answer.REFUSED and order.last_reject is Reject.PRICE_BAND:
+        elif order.last_reject is Reject.PRICE_BAND:
             self._band_refusals[position.key] = self._band_refusals.get(position.key, 0) + 1
         await self.ask_touch(position)
         limit = self._limit(position, self._touches.get(position.contract) or Touch(position.last_price))

@@ -40,6 +40,8 @@ _TELL_UNREAD_US = 5 * SECOND_US
 """Reads that fail for less are not worth a word: the next one is a moment away."""
 _UNSENT_S = (0.2, 0.5, 1.0)
 """Pauses before what was proven never sent is sent again (R17)."""
+_READS_OF_ONE = 3
+"""Of the positions, when our own fills come between."""
 _PAGE_UNKNOWN_US = 120 * SECOND_US
 """An outcome unknown for so long is a person's matter (I8)."""
 _PAGE_SESSION_US = 300 * SECOND_US
@@ -330,7 +332,19 @@ class Wire:
         return beyond in (self.others.get(contract, 0), theirs)
 
     async def positions(self) -> "list[Holding] | None":
-        """What the account holds; None when it could not be read, which never means that it holds nothing."""
+        """What the account holds; None when it could not be read, which never means that it holds nothing.
+
+        It is asked again when something of ours filled meanwhile: an answer of before held against a record of after
+        hides that units are missing.
+        """
+        for _ in range(_READS_OF_ONE):
+            filled = self._filled()
+            found = await self._read_positions()
+            if found is None or filled == self._filled():
+                return found
+        return None
+
+    async def _read_positions(self) -> "list[Holding] | None":
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
                 found = list(await self.broker.positions())
@@ -339,6 +353,10 @@ class Wire:
             return None
         self._was_read("positions")
         return found
+
+    def _filled(self) -> int:
+        """Units that our orders have filled by now: it only grows."""
+        return sum(order.filled for order in self._ledger.book.orders.values())
 
     async def follow(self) -> None:
         """Apply the broker's reports as they come, for ever."""

@@ -10,10 +10,10 @@ from typing import Any
 from dualloop.book import facts as f
 from dualloop.journal import JournalDead, JournalError, digest, read
 from dualloop.market.units import SECOND_US, clock
+from dualloop.simulate.drawing import draw
 from dualloop.simulate.faults import Fault
 from dualloop.simulate.life import Life
 from dualloop.simulate.outcome import Outcome, Violation
-from dualloop.simulate.plan import draw
 from dualloop.simulate.process import Killed
 from dualloop.simulate.world import World, tables
 

@@ -133,16 +133,18 @@ class Hours:
             ground.say("L1 flat", contract, f"{what} of {clock(min(decided))}, and all is well")
 
     def _flat_or_paged(self, whole: Round) -> None:
-        """I10: flat by the end, or somebody was paged two minutes before, and has not answered."""
+        """I10: flat by the end, or somebody was paged for it two minutes before. A page of before that does not count:
+        that an exit was refused at 14:51 does not say that it will be held at the end."""
         ground, alive_us = self._ground, self._ground.alive_us
         now_us = ground.now_us()
         if alive_us is None or ground.known.journal_dead:
             return
-        due_us = max(self._flat_us - _PAGE_BEFORE_US + _MARGIN_US + ground.known.clock_off_us, alive_us + _LATE_PAGE_US)
-        if now_us >= due_us and not self._paged():
+        before_us, margin_us = self._flat_us - _PAGE_BEFORE_US, _MARGIN_US + ground.known.clock_off_us
+        due_us = max(before_us + margin_us, alive_us + _LATE_PAGE_US)
+        if now_us >= due_us and whole.paged_us < before_us - margin_us:
             self._unpaged.add(whole.key)
         if now_us >= max(self._flat_us, due_us) and whole.key in self._unpaged:
-            what = f"{whole.held} of {whole.key} are held, and no page that says so waits for an answer"
+            what = f"{whole.held} of {whole.key} are held, and no page says so since two minutes before"
             ground.say("I10 flat or paged", whole.key, what)
 
     def _paged(self) -> bool:

@@ -140,6 +140,17 @@ class Intents:
         elif fact.side is not Side.SELL or not 0 < fact.qty <= whole.held - selling:
             what = f"{fact.side} {fact.qty} is intended with {whole.held} held and {selling} on sale: {fact.tag}"
             ground.say("I15 quantity", fact.tag, what)
+        else:
+            self._of_all(fact)
+
+    def _of_all(self, fact: f.OrderIntended) -> None:
+        """I15: two positions may be of one contract; neither sells what the record knows the other to have sold."""
+        rounds = [whole for whole in self._record.rounds.values() if whole.contract == fact.contract]
+        held = sum(whole.held for whole in rounds)
+        selling = sum(told.left for whole in rounds for told in whole.legs if told.intent.side is Side.SELL)
+        if fact.qty > held - selling and fact.qty > self._truth.own[fact.contract]:
+            what = f"{fact.tag} is to sell {fact.qty}, with {held} held and {selling} on sale of all positions"
+            self._ground.say("I15 sells what another has", fact.tag, what)
 
     def _filled(self, fact: f.OrderFilled) -> None:
         """I7 in the record, and nothing that never was."""

@@ -72,6 +72,8 @@ class Round:
     absent_us: int = 0
     grew_while_left: bool = False
     """More of its entry filled once it was being left, or a moment before: that takes a second exit."""
+    paged_us: int = 0
+    """When the last page that names what it holds was durable, acknowledged or not."""
     sliced: bool = False
     """The broker has called an order of it too large: it may be left in smaller ones."""
 
@@ -99,7 +101,7 @@ class Record:
         self.rounds: dict[str, Round] = {}
         self.outside: Counter[Contract] = Counter()
         """Units booked as sold by others."""
-        self.halted = self.monitoring = False
+        self.halted = self.monitoring = self.flattening = False
         self.pages: list[tuple[int, f.Alarm]] = []
         """Those that nobody has acknowledged, and when they were durable."""
         self.paged_us = 0
@@ -220,6 +222,8 @@ class Record:
         told.unsent, told.value_told = False, fact.note != f.PRICE_NOT_TOLD
         if told.intent.leg is f.Leg.ENTRY and fact.tag not in self.rounds:
             self.rounds[fact.tag] = Round(fact.tag, told, self._now_us())
+            if self.flattening:
+                self._leave(fact.tag)
         elif told.intent.leg is f.Leg.ENTRY and grows:
             self._grew(self.rounds[fact.tag])
 
@@ -270,15 +274,20 @@ class Record:
         else:
             self.halted = True
         if fact.state is Risk.FLATTEN:
+            self.flattening = True
             for each in self.open_rounds():
                 self._leave(each.key)
 
     def _resumed(self, fact: f.Resumed) -> None:
         self.monitoring = False
         self.halted = self.halted and fact.by == f.LIFTED
+        self.flattening = self.flattening and fact.by == f.LIFTED
 
     def _alarm(self, fact: f.Alarm) -> None:
         if fact.page:
             self.paged_us = self._now_us()
             self.pages_told += 1
             self.pages.append((self.paged_us, fact))
+            for each in self.rounds.values():
+                if each.entry.intent.symbol in fact.text:
+                    each.paged_us = self.paged_us

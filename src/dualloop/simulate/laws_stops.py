@@ -117,7 +117,7 @@ class Stops:
         self._ground.say("I14 trail falls", whole.key, what)
 
     def _card(self, position: str, card: f.EntryCard | f.ExitCard) -> None:
-        """The trail that an exit was decided on, and whether its price could be believed."""
+        """The levels that an exit was decided on, and whether its price could be believed."""
         whole = self._record.rounds.get(position)
         if whole is None or not isinstance(card, f.ExitCard):
             return
@@ -129,6 +129,10 @@ class Stops:
             raised = card.price_us >= whole.trail_us  # else it was decided before, and could not be tried until now
             if stop.name is ExitReason.TRAILING_STOP and raised and stop.level < whole.trail:
                 self._fell(whole, stop.level, "is, at an exit,")
+            now = whole.stops
+            if stop.name is ExitReason.INITIAL_SL and now and card.price_us > now.at_us and stop.level != now.initial:
+                what = f"an exit of {whole.key} is decided with the initial stop at {stop.level}, not {now.initial}"
+                self._ground.say("I14 initial stop", (whole.key, stop.level), what)
         if card.reasons and card.reasons[0] in STOPS:
             self._believable(whole, card.ltp, "the exit's price")
         self._believable(whole, card.peak, "the exit's peak")

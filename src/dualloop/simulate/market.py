@@ -26,6 +26,7 @@ _TICK = 5
 _LEAST = 300
 _SPARSE_S = 25
 _RISES_US = 16 * SECOND_US
+_DIPS_US = 8 * SECOND_US
 
 
 class Story(Enum):
@@ -41,6 +42,8 @@ class Story(Enum):
     """Until the day's exit."""
     JUMP = "jump"
     """Down 45 % at once, past the price band."""
+    DIP = "dip"
+    """Down through the initial stop at once, and a few seconds later up again."""
 
 
 class Recipe(NamedTuple):
@@ -109,6 +112,10 @@ def _path(recipe: Recipe, rng: Random, session: Session) -> "tuple[array[int], a
             price += _drift(recipe, at_us, price) + rng.randrange(-noise, noise + 1)
             if recipe.story is Story.JUMP and at_us >= recipe.turn_us and not jumped:
                 price, jumped = price * 55 // 100, True
+            if recipe.story is Story.DIP and 0 <= at_us - recipe.turn_us < _DIPS_US and not jumped:
+                price, jumped = price * 72 // 100, True
+            elif recipe.story is Story.DIP and at_us - recipe.turn_us >= _DIPS_US and jumped:
+                price, jumped = recipe.first, False
         price = max(price, _LEAST)
         times.append(at_us)
         prices.append(price // _TICK * _TICK)
@@ -128,7 +135,7 @@ def _drift(recipe: Recipe, at_us: int, price: int) -> int:
             target = recipe.first * (98 if fallen else 124 if rising else 101) // 100
         case Story.SAG:
             target = recipe.first * (88 if fallen else 99) // 100
-        case Story.FLAT | Story.JUMP:
+        case Story.FLAT | Story.JUMP | Story.DIP:
             target = recipe.first * 101 // 100
     return (target - price) // 12
 

@@ -14,6 +14,8 @@ from dualloop.sim.broker import Account
 from dualloop.simulate.faults import Fault
 from dualloop.strategy.exit import EditRefused
 
+_TICK = 5
+"""Paise: a person types a price that there is."""
 _ASKED_S = 30.0
 """A person does not wait longer for an answer."""
 
@@ -73,12 +75,12 @@ class AtOurCommands:
         """Edits that were answered as done: they must never be lost."""
         self._asking: dict[asyncio.Task[None], None] = {}
 
-    def ask(self, operator: OperatorLoop, order_id: str, price: int, number: int) -> bool:
-        """Ask for one of the commands about that order, near that price, and go on living.
+    def ask(self, operator: OperatorLoop, order_id: str, price: int, number: int, asks: str = "") -> bool:
+        """Ask for one of the commands, or that one, about that order, near that price, and go on living.
 
         Without an order False, if the command is about one.
         """
-        command = _command(Random(number), order_id, price)
+        command = _command(Random(number), order_id, price, asks)
         if not order_id and isinstance(command, commands.EditStop | commands.Exit):
             return False
         task = asyncio.create_task(self._ask(operator, command))
@@ -101,18 +103,30 @@ class AtOurCommands:
             task.cancel()
 
 
-def _command(rng: Random, order_id: str, price: int) -> commands.Command:
-    choices: list[Callable[[], commands.Command]] = [
-        lambda: commands.EditStop(order_id, Edit.STOP, price * rng.randrange(80, 103) // 100, rng.random() < 0.3),
-        lambda: commands.EditStop(order_id, Edit.TIGHTEN, rng.randrange(100, 1000)),
-        lambda: commands.EditStop(order_id, Edit.WIDEN_INITIAL, rng.randrange(2600, 4000)),
-        lambda: commands.EditStop(order_id, Edit.WIDEN_TRAIL, rng.randrange(1100, 3000)),
-        lambda: commands.EditStop(order_id, Edit.BREAKEVEN, 0, rng.random() < 0.3),
-        lambda: commands.Halt("simulated"),
-        commands.Resume,
-        commands.Reconcile,
-        commands.Ack,
-    ]
+COMMANDS: dict[str, Callable[[Random, str, int], commands.Command]] = {
+    "stop": lambda rng, order_id, price: commands.EditStop(
+        order_id, Edit.STOP, price * rng.randrange(80, 103) // 100 // _TICK * _TICK, rng.random() < 0.3
+    ),
+    "tighten": lambda rng, order_id, _: commands.EditStop(order_id, Edit.TIGHTEN, rng.randrange(100, 1000)),
+    "widen-initial": lambda rng, order_id, _: commands.EditStop(
+        order_id, Edit.WIDEN_INITIAL, rng.randrange(2600, 4000)
+    ),
+    "widen-trail": lambda rng, order_id, _: commands.EditStop(order_id, Edit.WIDEN_TRAIL, rng.randrange(1100, 3000)),
+    "breakeven": lambda rng, order_id, _: commands.EditStop(order_id, Edit.BREAKEVEN, 0, rng.random() < 0.3),
+    "halt": lambda *_: commands.Halt("simulated"),
+    "resume": lambda *_: commands.Resume(),
+    "reconcile": lambda *_: commands.Reconcile(),
+    "ack": lambda *_: commands.Ack(),
+    "exit": lambda _, order_id, price: commands.Exit(order_id),
+    "exit-all": lambda *_: commands.ExitAll(),
+    "kill": lambda *_: commands.Kill("simulated"),
+}
+"""What a person may ask for, of a chance, an order and its price."""
+_LEAVE = ("exit", "exit-all", "kill")
+
+
+def _command(rng: Random, order_id: str, price: int, asks: str) -> commands.Command:
+    names = tuple(name for name in COMMANDS if name not in _LEAVE)
     if rng.random() < 0.35:
-        choices = [lambda: commands.Exit(order_id), commands.ExitAll, lambda: commands.Kill("simulated")]
-    return rng.choice(choices)()
+        names = _LEAVE
+    return COMMANDS[asks or rng.choice(names)](rng, order_id, price)

@@ -8,6 +8,7 @@ from dualloop.market.units import SECOND_US
 from dualloop.ports import LoggedOut, Unknown, Unreachable
 from dualloop.sim import account_faults as fates
 from dualloop.sim.account_faults import Copy, Faults, Hangs, Read, Telling, Trip
+from dualloop.sim.account_line import Call
 from dualloop.simulate.faults import Fault
 from dualloop.simulate.plan import Plan
 
@@ -37,13 +38,14 @@ class Weather:
         self._states = states
         self.lasts_us = 0
         """Until when something that was drawn goes on, at most."""
-        kinds = {"place": _PLACE, "modify": _CHANGE, "cancel": _CHANGE}
-        for name, some in kinds.items():
-            getattr(faults, name).draw = self._trips(name, some)
-        for name in ("orders", "positions"):
-            getattr(faults, name).draw = self._reads(name, _BOOK)
-        for name in ("funds", "quote"):
-            getattr(faults, name).draw = self._reads(name, _READ)
+        writes = {"place": _PLACE, "modify": _CHANGE, "cancel": _CHANGE}
+        for write, some in writes.items():
+            getattr(faults, write).draw = self._trips(write, some)
+        for name in (Call.ORDERS, Call.POSITIONS):
+            kinds = _BOOK if name in plan.lies_of else _READ
+            getattr(faults, name.value).draw = self._reads(name.value, kinds)
+        for other in ("funds", "quote"):
+            getattr(faults, other).draw = self._reads(other, _READ)
         faults.reports.draw = self._tellings()
 
     @property

@@ -238,7 +238,7 @@ class World:
         fault = each.fault
         match fault:
             case Fault.COMMAND:
-                happens = self._command(each.number)
+                happens = self._command(each)
             case Fault.CLOCK_STEP:
                 happens = self.step_clock(self.clock_error_us + round(_STEPS_S[each.number % 6] * SECOND_US))
             case Fault.SUSPENDED:
@@ -267,14 +267,15 @@ class World:
         self.known.clock_off_us = max(self.known.clock_off_us, worst_us)
         return True
 
-    def _command(self, number: int) -> bool:
+    def _command(self, each: Happening) -> bool:
         life = self.life
         if life is None or life.session is None:
             return False
         book = life.session.desk.book
         position = next(iter(book.open_positions()), None)
         order_id = "" if position is None else (position.entry.order_id or position.key)
-        return self.user.ask(life.session.operator, order_id, 0 if position is None else position.last_price, number)
+        price = 0 if position is None else position.last_price or position.entry_price
+        return self.user.ask(life.session.operator, order_id, price, each.number, each.asks)
 
     def _start_another(self) -> bool:
         """The whole program is started a second time beside the one that runs."""

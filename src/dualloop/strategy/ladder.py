@@ -2,25 +2,22 @@
 
 The price of a sell limit is only the worst that would be taken: it fills at the best bid there
 is. The bands come from NSE's limit price protection: a reference up to 50 rupees may be left by
-20 rupees, a higher one by 40 % (reliability notes F6); and from the day's circuit. The reference is the
-mean of half a minute, so in a fall it lies above the last price: the lowest rung keeps off the edge.
+20 rupees, a higher one by 40 % (reliability notes F6); and from the day's circuit. The reference is the mean of an
+earlier half minute, so in a fall it lies above the last price, and nobody tells it: the lowest rung, 20 % below the
+bid, is taken after a fall of a quarter in that time, and one price later after any that the market itself may make.
 """
 
 from typing import NamedTuple
 
 from dualloop.market.units import SECOND_US
 
-_RUNGS = ((0, 0), (2 * SECOND_US, 300), (4 * SECOND_US, 600), (6 * SECOND_US, 1000))
+_RUNGS = ((0, 0), (2 * SECOND_US, 300), (4 * SECOND_US, 600), (6 * SECOND_US, 1000), (8 * SECOND_US, 2000))
 """From this long after leaving began: so many basis points below the bid."""
-_FLOOR_US = 8 * SECOND_US
-"""From then on at the lowest price that is allowed."""
 STEP_US = 2 * SECOND_US
 """How long a price is given before the next one."""
 MOST_CHANGES = 15
 """Modifications of one order (brokers allow 25); then it is cancelled and the rest is sent anew."""
 _LOW_REF, _LOW_BAND, _BAND_BP = 50_00, 20_00, 4000
-_LAG_BP = 800
-"""How far above the last price the reference may be when the lowest rung is taken all the same."""
 _THROUGH_TICKS = 2
 _STOP_BELOW_BP = 8500
 
@@ -57,13 +54,10 @@ def sell_limit(touch: Touch, tick: int, waited_us: int, band_refusals: int = 0) 
     through = best - _THROUGH_TICKS * tick
     if band_refusals:
         wanted = through if band_refusals == 1 else best
-    elif waited_us >= _FLOOR_US:
-        wanted = 0
     else:
         below_bp = max(bp for from_us, bp in _RUNGS if waited_us >= from_us)
         wanted = min(through, best * (10_000 - below_bp) // 10_000)
-    sure = min(lowest_allowed(touch.ltp * (10_000 + _LAG_BP) // 10_000), through)
-    lowest = _up(max(lowest_allowed(touch.ltp), sure, touch.low_limit or 0, tick), tick)
+    lowest = _up(max(lowest_allowed(touch.ltp), touch.low_limit or 0, tick), tick)
     price = max(wanted // tick * tick, lowest)
     return price if touch.high_limit is None else min(price, touch.high_limit // tick * tick)
 
