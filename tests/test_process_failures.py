@@ -26,7 +26,7 @@ from dualloop.ports import OrderRequest
 from dualloop.sim import account_faults as faults
 from dualloop.sim.account_line import Call
 from restarts import Life, Lives, Point, at_commit, at_fact, lives_world
-from scenes import UP_AND_DOWN, pages, placed, sound, the_position
+from scenes import STEADY, STOP_RESTS, UP_AND_DOWN, pages, placed, sound, the_position
 from seeds_day import every_second
 
 HOUR_US = 60 * MINUTE_US
@@ -77,6 +77,27 @@ def test_killed_between_sending_and_the_answer_it_is_found_by_its_tag(tmp_path: 
     assert position.exit_reason is ExitReason.TRAILING_STOP
     assert position.initial == 11_253  # it had its stops from the moment in which it was found
     assert [len(placed(world, side)) for side in Side] == [1, 1]
+    sound(world)
+
+
+def test_after_a_restart_a_book_without_the_entry_that_has_filled_proves_no_absence(tmp_path: Path) -> None:
+    """P2, B20: the stop's answer is lost and the process dies; for a minute the book is empty. It has lost the entry,
+    too, so the stop may well rest: a second one could sell what is not there."""
+    world = lives_world(tmp_path, STEADY, STOP_RESTS)
+    world.account.faults.place.append(faults.WELL, faults.LOST_AFTER)
+
+    def blind() -> None:
+        world.account.faults.unreported = True
+        world.account.faults.orders.always(faults.EMPTY)
+
+    async def heal_later(world: Lives) -> None:
+        await world.until("09:31:10")
+        world.account.faults.heal()
+
+    dies = at_fact(Point.AFTER, lambda fact: isinstance(fact, f.OrderUnknown))
+    world.live(Life(dies), Life(before=blind, hook=heal_later))
+    stops = [order for order in the_position(world).exits if order.leg is f.Leg.STOP]
+    assert len(stops) == 1
     sound(world)
 
 
