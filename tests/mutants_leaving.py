@@ -148,7 +148,7 @@ LEAVING: tuple[Mutant, ...] = (
         ),
         Cut(
             "engine/keeper.py",
-            "if position.selling > max(position.held, 0):\n                await",
+            "if self._excess(position) > 0:\n                await",
             "if position.selling > 1 << 40:\n                await",
         ),
     ),
@@ -158,7 +158,7 @@ LEAVING: tuple[Mutant, ...] = (
         "I1, I2: more is on sale than is held",
         Cut(
             "engine/keeper.py",
-            "if position.selling > max(position.held, 0):\n                await",
+            "if self._excess(position) > 0:\n                await",
             "if position.selling > 1 << 40:\n                await",
         ),
     ),

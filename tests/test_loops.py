@@ -63,6 +63,18 @@ class BreakingFeed(PassingFeed):
         return dict(await self.inner.chain(start_us, around, held))
 
 
+class HalfSeen(PassingFeed):
+    """The first candle's index and chain come, its candles raise; of the second candle the index is missing."""
+
+    async def spot(self, start_us: int) -> Candle | None:
+        return None if clock(start_us) == "09:20:00" else await self.inner.spot(start_us)
+
+    async def candles(self, contract: Contract, first_us: int, last_us: int) -> Sequence[Candle]:
+        if clock(last_us) == "09:15:00":
+            raise RuntimeError("the candles are broken")
+        return await self.inner.candles(contract, first_us, last_us)
+
+
 class RaisingTicks(Ticks):
     """Raises at the price of some time, once or always; else passes prices on."""
 
@@ -125,6 +137,16 @@ def test_an_entry_loop_that_raises_while_flat_means_no_entry(tmp_path: Path) -> 
     world.run(feed=lambda inner: BreakingFeed(inner, world, "09:25:00"))
     assert not world.book.orders
     assert world.told(f.DayEnded)
+
+
+def test_a_direction_that_an_error_kept_from_the_record_is_recorded_with_its_own_candle(tmp_path: Path) -> None:
+    """The candle after it lacks the index: it is skipped, and the loop does not fail a second time."""
+    world = seeds_world(tmp_path, STORY)
+    world.run(feed=HalfSeen)
+    assert [clock(failure.at_us) for failure in world.told(f.LoopFailed)] == ["09:20:10"]
+    [analysed] = world.told(f.Analysed)
+    assert (clock(analysed.candle_us), analysed.late_start) == ("09:15:00", False)
+    assert analysed.spot > 0
 
 
 def test_an_exit_loop_that_raises_once_is_back_before_the_next_price(tmp_path: Path) -> None:

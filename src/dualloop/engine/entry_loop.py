@@ -213,9 +213,11 @@ class EntryLoop:
         return end_us + BAR_PRICE_DELAY_US if stream.resolution == BARS else None
 
     def _analysed(self, direction: Direction) -> f.Analysed:
+        """What gave the direction: a candle before this one, when an error kept that from being recorded."""
         day = self._day
-        assert day.spot is not None and day.call_wall is not None and day.put_wall is not None
-        return f.Analysed(self._now(), day.candle_us, day.spot, day.call_wall, day.put_wall, direction, day.late_start)
+        assert day.call_wall is not None and day.put_wall is not None
+        walls = day.call_wall, day.put_wall
+        return f.Analysed(self._now(), day.analysed_us, day.analysed_spot, *walls, direction, day.late_start)
 
     def _used(self) -> bool:
         desk = self._desk

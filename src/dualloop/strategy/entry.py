@@ -78,6 +78,8 @@ class Day:
         self.call_wall: int | None = None
         self.put_wall: int | None = None
         self.late_start = False
+        self.analysed_us, self.analysed_spot = 0, 0
+        """The candle that gave the direction, and its index close, paise; 0 while there is none, or it was restored."""
         self.candle_us = session.open_us - session.candle_us
         self.spot: int | None = None
         self.last_spot: int | None = None
@@ -117,6 +119,7 @@ class Day:
             return
         call = rules.call_wall_decides(self.call_wall, self.put_wall, spot, self.params.signed_direction)
         self.direction = Direction.CALL if call else Direction.PUT
+        self.analysed_us, self.analysed_spot = self.candle_us, spot
         self.late_start = self.candle_us != self.session.open_us
 
     def _wall(self, spot: int, right: Right) -> int | None:
