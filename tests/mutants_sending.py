@@ -213,6 +213,7 @@ SENDING: tuple[Mutant, ...] = (
             "if report.qty == 0 or report.filled < order.filled or report.at_us < newest_us:",
             "if report.qty == 0 or report.filled < order.filled or order.changes or report.at_us < newest_us:",
         ),
+        theme="large-entry-in-parts",
     ),
     planted(
         "book-not-applied",
