@@ -16,7 +16,7 @@ from dualloop.engine.commands import EditStop, Exit, NotFound
 from dualloop.engine.desk import VersionConflict
 from dualloop.market.reasons import Edit, ExitReason, Product, Reject, Risk, Side
 from dualloop.market.units import SECOND_US
-from dualloop.sim.account_faults import STALE, UNTOLD, Read, late, refuse, told_late
+from dualloop.sim.account_faults import STALE, TOLD, TWICE, UNTOLD, Read, late, refuse, told_late
 from dualloop.sim.account_line import Call
 from dualloop.strategy.exit import EditRefused
 from scenes import (
@@ -207,6 +207,27 @@ def test_sold_by_hand_and_by_us_in_one_moment_a_person_is_told_of_the_short(tmp_
     assert (ours_sold(world), left_at_the_account(world)) == (LOT, -LOT)
     assert len(placed(world, Side.BUY)) == 1
     assert any("short 75" in text for text in pages(world))
+
+
+def test_what_is_bought_back_too_much_makes_up_for_a_persons_sale_and_is_not_sold(tmp_path: Path) -> None:
+    """H5, I15: sold by hand and by us in one moment, and a person is told of the short. Then our exit shows to have
+    sold twice, and its cover buys twice: one lot on record, none at the account. It is booked as sold, not sold again.
+    """
+    world = scene(tmp_path, prices=DOWN_THEN_STEADY)
+    faults = world.account.faults
+
+    def twice(world: AccountWorld) -> None:
+        faults.place.always(TWICE)
+        faults.reports.append(TOLD, told_late(5 * SECOND_US))
+        faults.orders.always(STALE)
+
+    def by_hand(world: AccountWorld) -> None:
+        world.account.by_hand.sell(CALL, LOT)
+
+    world.run(hook=in_turn(("09:33:00", twice), ("09:33:01", by_hand), ("09:33:30", heal)))
+    assert len(placed(world, Side.SELL)) == 1
+    assert left_at_the_account(world) == 0
+    assert the_position(world).sold_outside == LOT
 
 
 @BOTH

@@ -226,7 +226,20 @@ def test_an_order_that_the_broker_doubled_is_to_be_covered_within_a_minute_after
         await doubled(court)
         court.wait(100)
 
+    async def refused(court: Court, why: Reject) -> None:
+        await doubled(court)
+        court.note(f.Halted, "oversold")
+        court.page()
+        for number in (5, 6, 7):
+            court.wait(30)
+            cover = tag_of(f.Leg.COVER, number)
+            court.intend(cover)
+            court.note(f.OrderRefused, cover, "no", why, court.us)
+        court.wait(30)
+
     assert tried(put_right) == []
+    assert tried(lambda court: refused(court, Reject.MARGIN)) == []
+    assert "I1 covered" in tried(lambda court: refused(court, Reject.OTHER))
     assert {"I1 halted", "I1 paged", "I1 covered"} <= set(tried(left_alone))
 
 

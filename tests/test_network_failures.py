@@ -19,6 +19,7 @@ from dualloop.sim import account_faults as faults
 from dualloop.sim.account_faults import Failure, Hangs, Trip
 from scenes import (
     CALL,
+    FALL,
     LOT,
     STEADY,
     STOP_RESTS,
@@ -368,6 +369,24 @@ def test_an_exit_delivered_twice_is_bought_back(tmp_path: Path) -> None:
     assert (cover.qty, seconds_from(world, "09:36:01", cover.at_us) <= 5) == (LOT, True)
     assert world.book.risk is Risk.HALTED
     assert any("more were sold than held" in page for page in pages(world))
+    sound(world, twins=True, shorts=True)
+
+
+def test_a_shortage_that_grows_while_it_is_bought_back_is_told_at_once(tmp_path: Path) -> None:
+    """N14, I1: the exit comes three times, and the third fill is told while the cover waits for the positions: a person
+    hears of both shortages as they come, though the second one is bought back by the same cover."""
+    world = scene(tmp_path, prices=FALL)
+    account_faults = world.account.faults
+
+    def thrice(world: AccountWorld) -> None:
+        account_faults.place.append(faults.TWICE._replace(copies=3))
+        account_faults.orders.always(faults.STALE)
+        account_faults.positions.always(faults.Read(late_us=3 * SECOND_US))
+        account_faults.reports.append(faults.TOLD, faults.TOLD, faults.told_late(SECOND_US))
+
+    world.run(hook=in_turn(("09:31:59", thrice), ("09:32:10", heal)))
+    told = [page for page in pages(world, "09:32:00", "09:32:02") if "more were sold than held" in page]
+    assert [page.split()[1] for page in told] == ["75", "150"]
     sound(world, twins=True, shorts=True)
 
 

@@ -17,6 +17,7 @@ from chaos import broken_laws
 from dualloop.book import facts as f
 from dualloop.book import tags
 from dualloop.book.orders import State
+from dualloop.engine.commands import Exit
 from dualloop.engine.session import Session
 from dualloop.journal import AlreadyRunning, Journal, JournalDead
 from dualloop.market.reasons import ExitReason, Side
@@ -26,7 +27,7 @@ from dualloop.ports import OrderRequest
 from dualloop.sim import account_faults as faults
 from dualloop.sim.account_line import Call
 from restarts import Life, Lives, Point, at_commit, at_fact, lives_world
-from scenes import STEADY, STOP_RESTS, UP_AND_DOWN, pages, placed, sound, the_position
+from scenes import CALL, NO_STOP, STEADY, STOP_RESTS, UP_AND_DOWN, pages, placed, sound, the_position
 from seeds_day import every_second
 
 HOUR_US = 60 * MINUTE_US
@@ -220,6 +221,35 @@ def test_a_small_step_is_recorded_and_halts_nothing(tmp_path: Path) -> None:
     world.live(Life(hook=_step("09:33:00", 3 * SECOND_US)))
     assert any("clock stepped" in alarm.text for alarm in world.told(f.Alarm))
     assert (world.book.halted, pages(world)) == (None, [])
+    sound(world)
+
+
+@pytest.mark.parametrize("asked_before", [False, True], ids=["seen before the look", "seen while it is answered"])
+def test_on_a_clock_that_is_ahead_a_sale_by_hand_is_no_older_than_the_last_look(
+    tmp_path: Path, asked_before: bool
+) -> None:
+    """P7, H5: the broker's clock says that the sale was a minute ago, when all of it was there; it is seen now, so what
+    the positions said before does not deny it, and our exit a moment later sells nothing."""
+    world = lives_world(tmp_path, [*every_second("09:30:08", "09:45:00", "150.00")], NO_STOP)
+
+    async def hook(lives: Lives) -> None:
+        await _step("09:32:00", MINUTE_US)(lives)
+        await lives.until("09:33:00")
+        lives.account.faults.positions.always(faults.Read(late_us=2 * SECOND_US))
+        if asked_before:
+            asked = asyncio.Event()
+            lives.account.line.heard = lambda sent: asked.set() if sent.call is Call.POSITIONS else None
+            await asked.wait()
+            await asyncio.sleep(1.0)
+        lives.account.by_hand.sell(CALL, 75)
+        await asyncio.sleep(1.1 if asked_before else 0.1)
+        assert lives.session is not None
+        with contextlib.suppress(RuntimeError):  # nothing is sent in doubt
+            await lives.session.operator.ask(Exit(the_position(lives).key), "me")
+
+    world.live(Life(hook=hook))
+    assert placed(world, Side.SELL) == []
+    assert the_position(world).exit_reason is ExitReason.EXTERNAL
     sound(world)
 
 

@@ -63,8 +63,9 @@ class Comparison:
         inbox.sold_by_others = self._saw_a_sale
 
     def _saw_a_sale(self, report: OrderReport) -> None:
-        """Somebody sells what we hold: nothing more is sold unseen, and the positions are read at once."""
-        if report.contract is not None and report.at_us >= self.compared_us - _PERSISTS_US:
+        """Somebody sells what we hold: nothing more is sold unseen, and the positions are read at once. Whatever the
+        broker's clock says: what was answered before we saw it does not speak of it."""
+        if report.contract is not None:
             self._exits.doubtful.add(report.contract)
             self.compared_us = self._tried_us = 0
 
@@ -106,12 +107,17 @@ class Comparison:
 
         `shown`: the contract is in the position book; one that is not there may be missing from it by mistake.
         """
+        if any(position.is_open for position in self._of(contract)) and self._wire.others.get(contract, 0) < 0:
+            self._wire.others[contract] = 0  # agreed on while we held none: what they sold is missing of ours now
         known = self._wire.others.get(contract, 0)
         if others == known:
             for report, _ in self._unbooked(contract):
-                if self._ledger.now() - report.at_us >= _HALTS_US:  # the positions have had time to show it: not ours
+                seen_us = self._inbox.foreign_most[report.order_id].seen_us
+                if self._ledger.now() - seen_us >= _HALTS_US:  # the positions have had time to show it: not ours
                     self._theirs[report.order_id] = report.filled
-            if not self._seen(contract):  # else what was answered may be older than that sale, which it would deny
+            # What was answered may be older than a sale that is seen, and deny it; and as long as the account is short
+            # nothing is sold unseen.
+            if not self._seen(contract) and others >= 0:
                 self._settle(contract)
             return []
         name = self._master[contract].symbol if contract in self._master else str(contract)
@@ -165,7 +171,7 @@ class Comparison:
         if self._ledger.book.oversold():
             return
         self._wire.others[contract] = -missing
-        self._settle(contract)
+        self._doubts.pop(contract, None)  # agreed on, but what of ours opens again may be what they sold
         if (contract, missing) not in self._told:
             self._told.add((contract, missing))
             name = self._master[contract].symbol if contract in self._master else str(contract)

@@ -6,6 +6,7 @@ paged. The account's other orders are kept apart: they may be a person's hand on
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from dualloop.book import facts as f
 from dualloop.book import tags
@@ -26,6 +27,13 @@ _ENDED = frozenset({State.FILLED, State.CANCELLED, State.REJECTED})
 """What the broker has shown to be over; one that was refused, never sent or given up may still surface."""
 ADOPTED = "adopted"
 """The resolution of an order whose price stream nobody chose."""
+
+
+class Most(NamedTuple):
+    """Units that an order was seen to have filled, and since when: by our clock, which may not go with the broker's."""
+
+    filled: int
+    seen_us: int
 
 
 class Inbox:
@@ -50,8 +58,12 @@ class Inbox:
         """By order id, the broker's time of the newest report: what is older tells of no modification."""
         self.sold_by_others: Callable[[OrderReport], None] = lambda report: None
         """Hears of a sell of somebody else in what we hold."""
+        self.sold_too_much: Callable[[Position], None] = lambda position: None
+        """Hears, before anything is waited for, of each fill of ours that leaves more sold than was held."""
         self.foreign: dict[str, OrderReport] = {}
         """The account's orders that are not ours, by their id."""
+        self.foreign_most: dict[str, Most] = {}
+        """By order id, the most that each was seen to have filled."""
 
     def apply(self, report: OrderReport) -> None:
         """Fold one report. One that cannot be folded stops neither the others nor whoever has read it."""
@@ -87,15 +99,20 @@ class Inbox:
             self._filled(order.tag)
         if any(isinstance(fact, f.OrderRejected) for fact in facts):
             self._ledger.count_reject()
+        position = self._ledger.book.positions.get(order.position)
+        if position is not None and position.held < 0 and any(isinstance(fact, f.OrderFilled) for fact in facts):
+            self.sold_too_much(position)
 
     def _see_foreign(self, report: OrderReport) -> None:
         """Another order of the account. When it has sold what we hold, whoever compares is woken at once."""
-        before = self.foreign.get(report.order_id)
         self.foreign[report.order_id] = report
-        grew = report.side is Side.SELL and report.filled > (before.filled if before else 0)
-        if grew and any(p.contract == report.contract for p in self._ledger.book.positions.values()):
-            self.sold_by_others(report)
-            self._ledger.wake()
+        most = self.foreign_most.get(report.order_id)
+        if report.filled > (most.filled if most else 0):  # an older copy in between is no new sale
+            self.foreign_most[report.order_id] = Most(report.filled, self._ledger.now())
+            ours = any(p.contract == report.contract for p in self._ledger.book.positions.values())
+            if ours and report.side is Side.SELL:
+                self.sold_by_others(report)
+                self._ledger.wake()
 
     def _of(self, report: OrderReport) -> Order | None:
         """Our order that the report speaks of: by its id, else by its tag; adopted when only the tag is ours."""

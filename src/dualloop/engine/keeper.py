@@ -32,6 +32,7 @@ class Keeper:
         self._ledger = desk.ledger
         self._wire = desk.wire
         self._guard = Guard(desk)
+        desk.inbox.sold_too_much = self._guard.tell_oversold
 
     async def run(self) -> None:
         """Keep the account right, for ever."""
@@ -48,7 +49,7 @@ class Keeper:
     async def mend(self) -> None:
         """Everything that the book shows to be wrong, put right one step further."""
         for position in self._desk.book.oversold():
-            self._guard.tell_oversold(position)  # before anything is waited for
+            self._guard.tell_oversold(position)  # after a restart, and again after a while
         await self._cancel_unwanted()
         for position in list(self._desk.book.positions.values()):
             if self._excess(position) > 0:

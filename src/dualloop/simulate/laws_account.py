@@ -10,7 +10,7 @@ from itertools import combinations
 from dualloop.book import facts as f
 from dualloop.book import tags
 from dualloop.market.instruments import Contract
-from dualloop.market.reasons import Side
+from dualloop.market.reasons import Reject, Side
 from dualloop.market.units import SECOND_US
 from dualloop.ports import OrderReport
 from dualloop.sim.account_orders import AccountOrder
@@ -52,6 +52,8 @@ class AtTheAccount:
         """Since when something that is excused for a while is so."""
         self._short_us: dict[Contract, int] = {}
         """Since when the record knows that more was sold than there was."""
+        self._unpaid_us: dict[Contract, int] = {}
+        """When the account had not the money for a cover: what others have sold binds it, too."""
         self._held: dict[str, int] = {}
         """Units of each position, as they were last recorded."""
         self._sales: dict[str, Sale] = {}
@@ -89,6 +91,10 @@ class AtTheAccount:
                 else:
                     self._short_us.pop(contract, None)
             self._count_sales()
+        if isinstance(fact, f.OrderRefused) and fact.reject is Reject.MARGIN and fact.tag in record.orders:
+            intent = record.orders[fact.tag].intent
+            if intent.leg is f.Leg.COVER:
+                self._unpaid_us[intent.contract] = self._ground.now_us()
         if isinstance(fact, f.OrderAbsent | f.OrderAccepted | f.OrderFilled | f.OrderCancelled | f.OrderRejected):
             self._unsure_us = self._ground.now_us()  # until now nobody knew what to make of what others did
         if isinstance(fact, f.SoldOutside):
@@ -160,7 +166,8 @@ class AtTheAccount:
         ground, record = self._ground, self._record
         for contract, since_us in self._short_us.items():
             theirs = self._truth.hand_bought[contract] > 0  # whose units were sold then is anybody's guess
-            if not theirs and ground.overdue(since_us, _COVERED_US, start_us=10 * SECOND_US):
+            unpaid_us = self._unpaid_us.get(contract, 0)
+            if not theirs and ground.overdue(max(since_us, unpaid_us), _COVERED_US, start_us=10 * SECOND_US):
                 ground.say("I1 covered", contract, f"{record.held_of(contract)} held is not covered within a minute")
             alive_us = ground.alive_us
             if alive_us is None or ground.known.journal_dead:
