@@ -107,6 +107,8 @@ class Trip:
 class Oracle:
     def __init__(self) -> None:
         self.orders: list[Order] = []
+        self.bought: list[Order] = []
+        """The entries that have filled, in the order in which that was shown."""
         self.noes, self.doubted = 0, False
 
     def intend(self, tag: str, leg: str, qty: int, trip: Trip, order_id: str = "") -> Order:
@@ -127,6 +129,9 @@ class Oracle:
             return of[0]
         self.doubted = True
         trips = [o.trip for o in of] or [o.trip for o in self.orders if o.filled and contract == o.trip.contract]
+        if leg in ("exit", "stop") and trips and trips[0].held() <= 0:  # a second sell is of what is held
+            held = {id(o.trip): o.trip for o in self.bought if o.trip.contract == contract and o.trip.held() > 0}
+            trips = [*held.values()][-1:] or trips
         if leg != "entry":
             return self.intend(tag, leg, qty, trips[0], order_id) if trips else None
         return self.intend(tag, leg, qty, Trip(contract, [trips[0].candles[0] if of else (0, 0, 0)]), order_id)
@@ -142,6 +147,8 @@ class Oracle:
         if qty and at_us >= order.shown_us and filled >= order.filled:
             order.qty, order.shown_us = qty, at_us
         if filled > order.filled:
+            if order.leg == "entry" and not order.filled:
+                self.bought.append(order)
             order.filled, order.value = filled, value
             order.trip.settle()
         order.state = "over" if status in DEAD or order.filled == order.qty else order.state
