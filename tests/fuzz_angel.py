@@ -191,8 +191,8 @@ def _replaced(rng: Random, data: bytes) -> bytes:
     return data[:at] + rng.choice(_NASTY_TEXTS) + data[end:]
 
 
-def fuzz(n: int, seed: int) -> dict[str, int]:
-    """`n` mutated frames, and a tenth as many texts and payloads: how many of each were read, and how many refused."""
+def fuzz(n: int, seed: int, others: int | None = None) -> dict[str, int]:
+    """`n` mutated frames, a tenth as many texts and payloads, or `others` of each: how many were read and refused."""
     rng = Random(seed)
     counts: Counter[str] = Counter()
     frames = [base64.b64decode(each) for each in msgspec.json.decode((OWN / "frames.json").read_bytes()).values()]
@@ -202,7 +202,7 @@ def fuzz(n: int, seed: int) -> dict[str, int]:
     bodies = [(_compact(name), read) for name, read in READERS.items()]
     texts = [(each.encode(), read) for each, read in _texts()]
     for kind, seeds in (("texts", texts), ("payloads", bodies)):
-        for _ in range(n // 10):
+        for _ in range(n // 10 if others is None else others):
             body, read = rng.choice(seeds)
             if rng.random() < 0.05:
                 read = rng.choice(seeds)[1]

@@ -113,13 +113,13 @@ def played(place: Place, scene: Scene, *, logged_in: bool = True) -> None:
     asyncio.run(run())
 
 
-def alone(scene: Scene, *, pace: Pacing | None = None) -> None:
+def alone(scene: Scene, *, pace: Pacing | None = None, config: Config | None = None) -> None:
     """Server and client on one loop, from 10:00 on: time goes on as soon as nobody has anything to do."""
     stage = wires.Stage(day_of(SEED, DAY), SEED, "kite")
     loop = VirtualLoop(stage.day.data.session.at(clock_us("10:00")), pace=pace or _at_once)
 
     async def run() -> None:
-        server = wires.server(stage, Config(), loop, 1.0)
+        server = wires.server(stage, config or Config(), loop, 1.0)
         timeout = aiohttp.ClientTimeout(total=120)
         async with server.on(0) as port, aiohttp.ClientSession(timeout=timeout) as http:
             client = Client(http, Place(port, server, loop))
@@ -173,7 +173,7 @@ async def told(ws: aiohttp.ClientWebSocketResponse, seconds: float) -> list[tupl
 
 
 def python_with_kiteconnect() -> str:
-    """A Python that can import it. Skips the test where there is none."""
+    """A Python that can import it. Where there is none the test is skipped, and fails where `CI` is set."""
     places = [os.environ.get(NAMED, ""), sys.executable]
     for python in places:
         if python and Path(python).exists():
@@ -182,4 +182,7 @@ def python_with_kiteconnect() -> str:
             )
             if found.returncode == 0:
                 return python
-    pytest.skip(f"kiteconnect is not installed: requirements/dev.txt has it, or {NAMED} names a Python that does")
+    what = f"kiteconnect is not installed: requirements/dev.txt has it, or {NAMED} names a Python that does"
+    if os.environ.get("CI"):
+        pytest.fail(what)
+    pytest.skip(what)

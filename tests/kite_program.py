@@ -139,7 +139,20 @@ def outcome(attempt: Callable[[], Any]) -> list[Any]:
         attempt()
     except kiteconnect.exceptions.KiteException as error:
         return [type(error).__name__, error.code]
+    except OSError as error:  # what its HTTP library raises
+        return [type(error).__name__, 0]
     return ["nothing", 0]
+
+
+def spoilt(kite: Any, form: dict[str, Any]) -> dict[str, list[Any]]:
+    """What a call raises that the server spoils: the parent says how, a line for each, before it is made."""
+    attempts = {"place": lambda: kite.place_order(**form), "profile": kite.profile, "orders": kite.orders}
+    found = {}
+    while (line := sys.stdin.readline().strip()) != "done":
+        time.sleep(PAUSE_S / 4)
+        found[line] = outcome(attempts[line.rpartition(" by ")[2]])
+        print(json.dumps(found[line]), flush=True)
+    return found
 
 
 def main() -> dict[str, Any]:
@@ -158,6 +171,12 @@ def main() -> dict[str, Any]:
     met["full"] = [full.get("oi", 0) > 0, len(full.get("depth", {}).get("buy", []))]
     met["stamp"] = str(full.get("exchange_timestamp"))[:15]
     met["refused"] = refusals(kite, form)
+    poor = kite.place_order(**{**form, "quantity": 27 * option["lot_size"]})
+    time.sleep(PAUSE_S)
+    last = kite.order_history(poor)[-1]
+    met["poor"] = [last["status"], last["status_message"].split(" is ")[0]]
+    print("spoil", flush=True)
+    met["spoilt"] = spoilt(kite, {**form, "price": on_tick(ask * 0.8)})
     first = min(each["order_id"] for each in updates)
     met["updates"] = [[each["order_id"] == first, each["status"], each["filled_quantity"]] for each in updates]
     ticker.close()

@@ -143,6 +143,8 @@ ORDERS = st.builds(
     tag=st.just("") | WORDS,
     note=NOTES,
     marks=st.lists(st.sampled_from(("mktp", "mktp:2.00", "autoslice")), max_size=3).map(tuple),
+    ttl_minutes=QTYS,
+    disclosed=QTYS,
 )
 FILLS = st.builds(Fill, IDS, IDS, WORDS, WORDS, TOKENS, SIDES, WORDS, QTYS, PRICES, TIMES, st.just("") | IDS)
 NETS = st.builds(Net, WORDS, WORDS, TOKENS, WORDS, st.integers(-MOST_QTY, MOST_QTY), QTYS, QTYS, MONEY, MONEY, PRICES)
@@ -159,6 +161,8 @@ FAILURES = st.one_of(
     st.builds(Failure, st.just(Trouble.LOGIN), REASONS, st.just("TokenException")),
     st.builds(Failure, st.just(Trouble.UNSURE), REASONS, st.sampled_from(("GeneralException", "Newer"))),
 )
+
+KNOWN_FAILURES = FAILURES.filter(lambda failure: failure.code != "Newer")
 
 PROTECTIONS = st.one_of(st.just(-1), st.integers(0, 10_000))
 PLACES = st.builds(

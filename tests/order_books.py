@@ -9,10 +9,11 @@ from dualloop.market.reasons import Product, Side
 from dualloop.market.units import SECOND_US, ratio_half_up
 from dualloop.ports import Change, OrderReport, OrderRequest, OrderStatus, Refused
 from dualloop.sim.account_orders import AccountOrder
-from dualloop.sim.account_rules import Rules, check_trigger
+from dualloop.sim.account_rules import Rules, band, check_trigger
 from dualloop.sim.broker import Account
 from dualloop.sim.loop import VirtualLoop
 from dualloop.sim.wire_day import WireDay
+from dualloop.sim.wire_rules import AUTO, Facts, protected
 from order_days import Act, Cancel, Modify, Place, Plan
 
 FUNDS = 1_000_000_000
@@ -81,10 +82,11 @@ _STATUS = {OrderStatus.COMPLETE: "complete", OrderStatus.CANCELLED: "cancelled",
 class InMemory:
     """The account's own methods."""
 
-    def __init__(self, day: WireDay, loop: VirtualLoop, depth: int, *, asks_price: bool) -> None:
+    def __init__(self, day: WireDay, loop: VirtualLoop, depth: int, *, facts: Facts) -> None:
         self._loop = loop
         rules = Rules(depth=depth, in_book=True, fence=True)
-        self._asks_price = asks_price
+        self._facts, self._now_us = facts, loop.now_us
+        self._asks_price = facts.asks_price
         self._account = Account(day.data, loop, funds=FUNDS, rules=rules)
         self._account.changed = self._changed
         self._ids: dict[str, str] = {}
@@ -115,9 +117,11 @@ class InMemory:
         return True
 
     async def _place(self, act: Place) -> None:
+        if (not act.limit and not self._facts.market) or (act.at_once and not self._facts.ioc):
+            raise Refused("this broker does not know it")
         request = OrderRequest(
             *(act.tag, act.contract, "", act.side, act.qty, self._loop.now_us()),
-            limit=act.limit,
+            limit=act.limit or self._protected(act),
             trigger=act.trigger,
             product=Product.CARRY,
         )
@@ -126,12 +130,28 @@ class InMemory:
             check_trigger(act.side, act.trigger, moment.ltp)
         order_id = self._ids[act.tag] = await self._account.place(request)
         self._triggers[order_id] = act.trigger or 0
+        if act.at_once and any(each.order_id == order_id for each in self._account.alive()):
+            self._account.by_hand.cancel(order_id)
+
+    def _protected(self, act: Place) -> int:
+        """The limit that a broker makes for it: its band around the price, inside the exchange's."""
+        tape, rules = self._account.tape, self._account.rules
+        moment, tick = tape.moment(act.contract), tape.master[act.contract].tick
+        assert moment is not None, "near contracts have prices"
+        price = act.trigger or moment.ltp
+        low, high = band(act.trigger or tape.reference(moment, act.contract, self._now_us()))
+        lowest, highest = tape.circuit(act.contract, rules.low_limit, rules.high_limit)
+        return protected(act.side, price, AUTO, tick, (max(low, lowest), min(high, highest)))
 
     async def _modify(self, act: Modify) -> None:
         order_id = self._ids.get(act.tag, "none")
-        waits = any(each.order_id == order_id and each.trigger is not None for each in self._account.every_order())
+        waits = next((e for e in self._account.every_order() if e.order_id == order_id and e.trigger is not None), None)
+        moment = None if waits is None or waits.contract is None else self._account.tape.moment(waits.contract)
+        if self._asks_price and waits is not None and waits.side is not None and act.trigger and moment is not None:
+            check_trigger(waits.side, act.trigger, moment.ltp)
         await self._account.modify(order_id, Change(act.qty, act.limit, act.trigger if waits else None))
-        if waits:
+        stands = next((each.trigger for each in self._account.every_order() if each.order_id == order_id), None)
+        if waits is not None and stands == act.trigger:
             self._triggers[order_id] = act.trigger or 0
 
     async def look(self) -> Seen:

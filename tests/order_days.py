@@ -19,12 +19,16 @@ LOOKS = 8
 
 
 class Place(NamedTuple):
+    """`limit` 0: a market order, or a stop without a limit, protected by the broker's own band."""
+
     tag: str
     contract: Contract
     side: Side
     qty: int
     limit: int
     trigger: int | None = None
+    at_once: bool = False
+    """What does not fill at once is cancelled."""
 
 
 class Modify(NamedTuple):
@@ -92,7 +96,13 @@ class _Planner:
         side, ltp = rng.choice(list(Side)), self._ltp(contract, at_us)
         towards = 1 if side is Side.BUY else -1
         tag, qty = f"n{len(self._placed)}", listed.lot * rng.choice((1, 1, 2, 3, 8, 20))
-        match rng.randrange(12):
+        match rng.randrange(15):
+            case 12:
+                return Place(tag, contract, side, qty, 0)
+            case 13:
+                return Place(tag, contract, side, qty, 0, self._near(ltp, towards * rng.randrange(2, 12)))
+            case 14:
+                return Place(tag, contract, side, qty, self._near(ltp, towards * rng.randrange(-10, 20)), at_once=True)
             case 0:  # beyond the price protection: stands in the book as rejected
                 return Place(tag, contract, side, qty, ltp * 3 if side is Side.BUY else listed.tick)
             case 1:  # what no broker passes on

@@ -282,8 +282,8 @@ def test_no_text_makes_a_socket_reader_raise(text: str) -> None:
 
 
 def test_mutated_frames_and_payloads_neither_raise_nor_pass_a_gate() -> None:
-    told = fuzz_angel.fuzz(max(2_000, EXAMPLES), seed=1)
-    assert told["frames"] + told["texts"] + told["payloads"] > 2_000
+    told = fuzz_angel.fuzz(max(20_000, EXAMPLES), seed=1, others=max(20_000, EXAMPLES // 10))
+    assert min(told["frames"], told["texts"], told["payloads"]) >= 20_000
     # A fuzzer whose every input is refused at the door tests the door only.
     assert min(told["frames read"], told["texts read"], told["payloads read"]) > 0
     assert min(told["frames refused"], told["texts refused"], told["payloads refused"]) > 0

@@ -3,32 +3,66 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kite_house import python_with_kiteconnect
+from dualloop.sim.wire_faults import Call, Fate
+from kite_house import NAMED, python_with_kiteconnect
 from wire_place import DAY, served
 
 HERE = Path(__file__).parent
 
 
+SPOILT = {
+    "500 by place": (Call.PLACE, Fate.SERVER_ERROR, 1, ["GeneralException", 500]),
+    "502 by place": (Call.PLACE, Fate.SERVER_ERROR, 2, ["DataException", 502]),
+    "503 by place": (Call.PLACE, Fate.SERVER_ERROR, 0, ["NetworkException", 503]),
+    "a gateway's page by orders": (Call.BOOK, Fate.SERVER_ERROR, 3, ["DataException", 502]),
+    "a page by place": (Call.PLACE, Fate.HTML, 0, ["DataException", 502]),
+    "a page by orders": (Call.BOOK, Fate.HTML, 0, ["DataException", 502]),
+    "nothing by place": (Call.PLACE, Fate.EMPTY_BODY, 0, ["DataException", 502]),
+    "timed out by place": (Call.PLACE, Fate.TIMEOUT_TEXT, 0, ["OrderException", 400]),
+    "half of it by orders": (Call.BOOK, Fate.TRUNCATED, 0, ["DataException", 502]),
+}
+"""What is spoilt and by which call, how, in which of the server's ways to fail, and what the client raises of it."""
+
+
 @pytest.fixture(scope="module")
 def met() -> dict[str, Any]:
     """What the program has met."""
-    python = python_with_kiteconnect()
-    with served("kite", speed=5.0) as place:
-        done = subprocess.run(
-            [python, str(HERE / "kite_program.py"), place.http, place.ws],
-            capture_output=True,
-            check=False,
+    command = [python_with_kiteconnect(), str(HERE / "kite_program.py")]
+    env = {"PATH": os.environ["PATH"], "TZ": "Asia/Kolkata"}
+    with (
+        served("kite", speed=5.0) as place,
+        subprocess.Popen(
+            [*command, place.http, place.ws],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=120,
-            env={"PATH": os.environ["PATH"], "TZ": "Asia/Kolkata"},
-        )
-    assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+            env=env,
+        ) as program,
+    ):
+        assert program.stdin is not None
+        assert program.stdout is not None
+        assert program.stderr is not None
+        said = program.stdout.readline().strip()
+        if said == "spoil":
+            for what, (call, fate, way, _) in SPOILT.items():
+                place.server.faults.script[call].append(fate)
+                place.server.faults.ways.append(way)
+                place.server.faults.coins.append(False)
+                print(what, file=program.stdin, flush=True)
+                program.stdout.readline()
+                place.server.faults.ways.heal()
+                place.server.faults.coins.heal()
+            print("done", file=program.stdin, flush=True)
+        out, err = program.communicate(timeout=120)
+    assert program.returncode == 0, err[-3000:]
+    found: dict[str, Any] = json.loads(out.splitlines()[-1])
     return found
 
 
@@ -78,3 +112,22 @@ def test_it_raises_its_exception_for_each_refusal(met: dict[str, Any]) -> None:
         "no history": ["OrderException", 400],
         "too many": ["NetworkException", 429],
     }
+
+
+def test_an_order_without_the_money_stands_in_the_book_with_the_margin_that_it_wants(met: dict[str, Any]) -> None:
+    assert met["poor"] == ["REJECTED", "Insufficient funds. Required margin"]
+
+
+def test_it_raises_its_exception_for_each_way_in_which_an_answer_is_spoilt(met: dict[str, Any]) -> None:
+    assert met["spoilt"] == {what: raised for what, (*_, raised) in SPOILT.items()}
+
+
+def test_without_the_official_client_a_desk_skips_and_ci_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(NAMED, "")
+    monkeypatch.setattr(sys, "executable", "/nowhere")
+    monkeypatch.delenv("CI", raising=False)
+    with pytest.raises(pytest.skip.Exception):
+        python_with_kiteconnect()
+    monkeypatch.setenv("CI", "true")
+    with pytest.raises(pytest.fail.Exception):
+        python_with_kiteconnect()

@@ -26,6 +26,8 @@ from kite_things import (
     FAILURES,
     FILLS,
     FUNDS,
+    IDS,
+    KNOWN_FAILURES,
     MARGINS,
     MODIFIES,
     NOTES,
@@ -76,6 +78,14 @@ BACK: dict[str, tuple[st.SearchStrategy[object], Callable[..., object]]] = {
     "margins": (FUNDS, lambda x: money.read_funds(200, money.write_margins(x))),
     "segment": (FUNDS, lambda x: money.read_funds(200, money.write_segment(x))),
     "order margins": (many(MARGINS), lambda x: money.read_order_margins(200, money.write_order_margins(x))),
+    "basket": (
+        st.builds(money.Basket, MARGINS, MARGINS, many(MARGINS), CHARGES),
+        lambda x: money.read_basket(200, money.write_basket(x)),
+    ),
+    "slices": (
+        st.builds(wire.Slices, IDS, many(IDS | KNOWN_FAILURES)),
+        lambda x: wire.read_slices(200, wire.write_slices(x)),
+    ),
     "proposed": (many(PROPOSED), lambda x: money.read_proposed(money.write_proposed(x))),
     "place form": (PLACES, lambda x: forms.read_place_form(forms.place_form(x))),
     "modify form": (MODIFIES, lambda x: forms.read_modify_form(forms.modify_form(x))),

@@ -13,10 +13,10 @@ from dualloop.market.units import instant_us
 from dualloop.wires.kite_books import Positions, read_orders, read_positions, read_postback, read_trades
 from dualloop.wires.kite_instruments import read_instruments
 from dualloop.wires.kite_market import read_candles, read_quotes
-from dualloop.wires.kite_money import read_charges, read_funds, read_order_margins
+from dualloop.wires.kite_money import Basket, read_basket, read_charges, read_funds, read_order_margins
 from dualloop.wires.kite_ticks import Mode, read_frame, write_frame, write_packet
-from dualloop.wires.kite_wire import Session, read_done, read_order_id, read_session, read_user
-from dualloop.wires.told import BookOrder, Charges, Fill, Funds, Level, Ohlc, Snap, User
+from dualloop.wires.kite_wire import Session, Slices, read_done, read_order_id, read_session, read_slices, read_user
+from dualloop.wires.told import BookOrder, Charges, Failure, Fill, Funds, Level, Ohlc, Snap, Trouble, User
 from kite_fixtures import SHARED
 
 KITE, FRAMES = SHARED / "kite", SHARED / "kite-frames"
@@ -41,6 +41,12 @@ def test_login_profile_and_ids() -> None:
     for name in ("order_response.json", "order_modify.json", "order_cancel.json"):
         assert told(read_order_id, name) == "151220000000000"
     assert told(read_order_id, "autoslice_response.json") == "1914227164488687616"
+    slices = told(read_slices, "autoslice_response.json")
+    assert isinstance(slices, Slices)
+    assert [isinstance(each, str) for each in slices.children] == [True, True, False, True]
+    refused = slices.children[2]
+    assert isinstance(refused, Failure)
+    assert (refused.trouble, refused.code) == (Trouble.REFUSED, "MarginException")
     assert told(read_done, "session_logout.json") is True
 
 
@@ -181,3 +187,11 @@ def test_frames() -> None:
     assert full.exchange_us == full.traded_us == spot.exchange_us == option["exchange_epoch_s"] * 1_000_000
     assert (spot.token, spot.ltp, spot.change) == (256265, 2601035, round(index["change_field"] * 100))
     assert spot.ohlc == Ohlc(*(round(index[each] * 100) for each in ("open", "high", "low", "close")))
+
+
+def test_a_basket() -> None:
+    basket = told(read_basket, "basket_margins.json")
+    assert isinstance(basket, Basket)
+    assert (basket.initial.premium, basket.final.premium) == (52_125, -215_250)
+    assert len(basket.orders) == 2
+    assert basket.charges.brokerage == 4_000

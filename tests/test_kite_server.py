@@ -239,6 +239,7 @@ def test_order_events_come_on_the_socket_and_may_be_doubled_or_reordered(place: 
                 (None, ["OPEN", "COMPLETE"]),
                 (Fate.EVENTS_DOUBLED, ["OPEN", "OPEN", "COMPLETE"]),
                 (Fate.EVENTS_REORDERED, ["COMPLETE", "OPEN"]),
+                (Fate.EVENT_LOST, ["COMPLETE"]),
             ):
                 script.append(fate)
                 assert isinstance(await client.place_order(buy(listed, high)), str)

@@ -92,10 +92,14 @@ class Kite(Hand):
     async def _do(self, act: Act) -> tuple[int, bytes]:
         match act:
             case Place():
-                kind, trigger = ("LIMIT", 0) if act.trigger is None else ("SL", act.trigger)
+                kinds = ("LIMIT", "SL") if act.limit else ("MARKET", "SL-M")
+                trigger = act.trigger or 0
                 symbol = self._items[act.contract].symbol
                 form = kite_forms.PlaceForm(
-                    "NFO", symbol, act.side, act.qty, "NRML", kind, act.limit, trigger, tag=act.tag
+                    *("NFO", symbol, act.side, act.qty, "NRML", kinds[trigger > 0], act.limit, trigger),
+                    validity="IOC" if act.at_once else "DAY",
+                    protection_bp=0 if act.limit else kite_forms.AUTO,
+                    tag=act.tag,
                 )
                 return await self.ask("POST", "/orders/regular", kite_forms.place_form(form))
             case Modify():
@@ -147,7 +151,10 @@ class Angel(Hand):
         symbol = symbol_of(item)
         match act:
             case Place():
-                head = (variety, symbol, item.number, act.side, "NFO", kind, "CARRYFORWARD", "DAY")
+                if not act.limit:
+                    kind = "MARKET" if act.trigger is None else "STOPLOSS_MARKET"
+                validity = "IOC" if act.at_once else "DAY"
+                head = (variety, symbol, item.number, act.side, "NFO", kind, "CARRYFORWARD", validity)
                 body = angel_wire.PlaceBody(*head, act.qty, act.limit, act.trigger or 0, act.tag)
                 return await self.ask("POST", f"{ORDER}/placeOrder", body.to_json())
             case Modify():
@@ -216,10 +223,9 @@ def run(play: Callable[[VirtualLoop], Any], quiet: Quiet | None = None) -> Playe
 @cache
 def in_memory(seed: int, speaks: str) -> Played:
     """At the account that this broker's desk would have."""
-    asks_price = facts(speaks, DAY).asks_price
 
     def play(loop: VirtualLoop) -> Any:
-        account = InMemory(day_of(SEED, DAY), loop, orders_of(seed).depth, asks_price=asks_price)
+        account = InMemory(day_of(SEED, DAY), loop, orders_of(seed).depth, facts=facts(speaks, DAY))
         return played(account, orders_of(seed), loop)
 
     return run(play)
@@ -265,7 +271,7 @@ def test_the_days_have_everything_that_an_order_can_go_through() -> None:
     """Fills in parts, stops that fired and that wait, changes that were taken and that were not, rejections."""
     statuses: Counter[str] = Counter()
     for seed in SEEDS:
-        found, made = in_memory(seed, "angel"), orders_of(seed)
+        found, made = in_memory(seed, "kite"), orders_of(seed)
         orders = found.seen[-1].orders
         statuses += Counter(order.status for order in orders)
         statuses += Counter(order.status for seen in found.seen[:-1] for order in seen.orders)
@@ -274,8 +280,12 @@ def test_the_days_have_everything_that_an_order_can_go_through() -> None:
         statuses["part of it only"] += sum(0 < order.filled < order.qty for order in orders)
         statuses["a stop that filled"] += sum(order.trigger > 0 and order.filled > 0 for order in orders)
         for (_, act), taken in zip(made.acts, found.taken, strict=True):
+            if isinstance(act, Place) and taken:
+                statuses["valid at once alone"] += act.at_once
+                statuses["without a limit"] += not act.limit
+                statuses["a stop without a limit"] += not act.limit and act.trigger is not None
             statuses[f"{type(act).__name__} {'taken' if taken else 'refused'}"] += 1
     wanted = {"complete", "cancelled", "rejected", "open", "trigger pending", "filled in parts", "part of it only"}
-    wanted |= {"a stop that filled"}
+    wanted |= {"a stop that filled", "valid at once alone", "without a limit", "a stop without a limit"}
     wanted |= {f"{act} {outcome}" for act in ("Place", "Modify", "Cancel") for outcome in ("taken", "refused")}
     assert {name: statuses[name] for name in wanted if statuses[name] < 2} == {}

@@ -61,11 +61,12 @@ class Floor:
         return wish
 
     def modify(self, order_id: str, change: Change) -> None:
-        """All of it changes, or `Refused`."""
+        """All of it changes, or `Refused`, which is raised or kept with the order where the rules say so."""
         order = self.living(order_id)
+        order.turned_down = None
         if order.modified >= self._rules.modifications:
             raise Refused(f"order {order_id} was modified {order.modified} times", Reject.MODIFICATIONS)
-        if change.trigger is not None and order.trigger is None:
+        if change.trigger is not None and order.trigger is None and not self._rules.in_book:
             raise Refused("a limit order does not become a stop order")
         if change.qty < order.filled:
             raise Refused(f"{order.filled} of order {order_id} are filled already")
@@ -75,9 +76,12 @@ class Floor:
         order.qty, order.limit, order.trigger = change
         try:
             self._check_risk(order)
-        except Refused:
+        except Refused as no:
             order.qty, order.limit, order.trigger = old
-            raise
+            if not self._rules.in_book:
+                raise
+            order.turned_down = no
+            return
         order.modified += 1
         if order.filled == order.qty:
             order.status = OrderStatus.COMPLETE
@@ -178,9 +182,9 @@ class Floor:
     def _price(self, contract: Contract, at_us: int) -> None:
         """All prices since then: more than those of one instant after the machine has slept, for the market has not."""
         self._playing.discard(contract)
-        for moment in self._tape.since(contract, at_us):
+        for moment in self._tape.met(contract, at_us):
             for order in [each for each in self.book.values() if each.alive and each.contract == contract]:
-                self._match(order, moment, traded=True)
+                self._match(order, moment, traded=moment.traded)
         self._play(contract)
 
     def _try(self, order: AccountOrder) -> None:

@@ -39,10 +39,13 @@ class ByHand:
         assert self._floor.nets.get(contract), "only what is held can be converted"
         self._floor.products[contract] = product
 
-    def square_off(self, *, cancels: bool = False, product: Product | None = None) -> list[OrderReport]:
+    def square_off(
+        self, *, cancels: bool = False, product: Product | None = None, slices: bool = False
+    ) -> list[OrderReport]:
         """The broker closes every position at the touch; with `cancels` it ends all waiting orders first.
 
-        With a product only what is of that. What nobody makes a price for stays.
+        With a product only what is of that; with `slices` by orders of at most the freeze quantity. What nobody makes a
+        price for stays.
         """
         mine = [each for each in self._floor.book.values() if product in (None, each.product)]
         if cancels:
@@ -55,10 +58,17 @@ class ByHand:
                 nets[order.contract] += order.net
         sides = [(contract, Side.SELL if net > 0 else Side.BUY, abs(net)) for contract, net in nets.items() if net]
         return [
-            self._trade(contract, side, qty, None, SQUARE_OFF, product)
+            self._trade(contract, side, part, None, SQUARE_OFF, product)
             for contract, side, qty in sides
             if self._is_quoted(contract, side)
+            for part in (self._parts(contract, qty) if slices else [qty])
         ]
+
+    def _parts(self, contract: Contract, qty: int) -> list[int]:
+        """As few orders as the freeze quantity allows."""
+        listed = self._tape.master[contract]
+        size = listed.freeze // listed.lot * listed.lot
+        return [min(size, qty - done) for done in range(0, qty, size)]
 
     def _is_quoted(self, contract: Contract, side: Side) -> bool:
         moment = self._tape.moment(contract)

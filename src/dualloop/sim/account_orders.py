@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dualloop.market.instruments import Contract
 from dualloop.market.reasons import Product, Reject, Side
-from dualloop.ports import Holding, OrderReport, OrderStatus
+from dualloop.ports import Holding, OrderReport, OrderStatus, Refused
 from dualloop.sim.account_tape import Moment
 
 
@@ -37,6 +37,8 @@ class AccountOrder:
     reject: Reject = Reject.OTHER
     modified: int = 0
     """How often."""
+    turned_down: Refused | None = None
+    """What the exchange has said to the last change, where the broker had taken it."""
 
     @property
     def alive(self) -> bool:

@@ -31,7 +31,10 @@ class Rules:
     one_product: bool = False
     """Refuse an order under another product than that of what is held."""
     in_book: bool = False
-    """What the risk desk refuses is accepted and stands in the book as rejected, as brokers do (F12)."""
+    """What the risk desk refuses is accepted and stands in the book as rejected, as brokers do (F12).
+
+    A change that it refuses is accepted too, and changes nothing. A limit order may become a stop order.
+    """
     modifications: int = 25
     fired: Reject | None = None
     """Stop orders are rejected for this once they have fired; None: only when the price band says so (F6)."""
@@ -49,9 +52,10 @@ def check_form(listed: Instrument, qty: int, limit: int | None, trigger: int | N
         raise Refused(f"quantity {qty} exceeds the freeze quantity {listed.freeze}", Reject.FREEZE)
     for price in (limit, trigger):
         if price is not None and (price <= 0 or price % listed.tick):
-            raise Refused(f"price {price} is not a multiple of the tick {listed.tick}", Reject.TICK)
+            raise Refused(f"price {rupees(price)} is not a multiple of the tick {rupees(listed.tick)}", Reject.TICK)
     if trigger is not None and (limit > trigger if side is Side.SELL else limit < trigger):
-        raise Refused(f"the limit {limit} of a {side} stop is on the wrong side of its trigger {trigger}")
+        what = f"the limit {rupees(limit)} of a {side} stop"
+        raise Refused(f"{what} is on the wrong side of its trigger {rupees(trigger)}")
 
 
 def check_circuit(circuit: tuple[int, int], limit: int, trigger: int | None) -> None:
@@ -59,7 +63,8 @@ def check_circuit(circuit: tuple[int, int], limit: int, trigger: int | None) -> 
     low, high = circuit
     for price in (limit, trigger):
         if price is not None and not low <= price <= high:
-            raise Refused(f"price {price} is outside the circuit {low} to {high}", Reject.PRICE_BAND)
+            text = f"price {rupees(price)} is outside the circuit {rupees(low)} to {rupees(high)}"
+            raise Refused(text, Reject.PRICE_BAND)
 
 
 def check_trigger(side: Side, trigger: int, ltp: int) -> None:
@@ -80,4 +85,5 @@ def check_band(side: Side, limit: int, reference: int) -> None:
     """Raises `Refused` for a buy above the price band, or a sell below it."""
     low, high = band(reference)
     if limit > high if side is Side.BUY else limit < low:
-        raise Refused(f"{side} at {limit} is outside the price protection around {reference}", Reject.PRICE_BAND)
+        text = f"{side} at {rupees(limit)} is outside the price protection around {rupees(reference)}"
+        raise Refused(text, Reject.PRICE_BAND)

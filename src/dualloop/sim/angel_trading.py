@@ -79,6 +79,7 @@ class Trading:
             variety=body.variety,
             protection_bp=_protection(kind),
             tag=body.tag,
+            disclosed=body.disclosed,
         )
         life = await self._desk.place(wish, ask.trip)
         return answer(wire.placed_body(wire.Placed(life.order_id, life.unique_id, body.symbol)))
@@ -108,6 +109,7 @@ class Trading:
                 body.trigger or None,
                 body.validity,
                 _protection(kind),
+                variety=body.variety,
             ),
             ask.trip,
         )

@@ -7,7 +7,6 @@ Facts and their sources: `shared/facts/brokers.md` A1 to A5, A10, A11. Orders ar
 import gzip
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hmac import compare_digest
-from http import HTTPStatus
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -16,7 +15,7 @@ from dualloop.ports import LoggedOut, Refused
 from dualloop.sim.kite_stream import Stream, kite_token
 from dualloop.sim.kite_trading import Trading, error_type, sentence
 from dualloop.sim.wire_desk import Desk
-from dualloop.sim.wire_dialect import GATEWAY, Answer, Ask, Route, Said, Socket, gateway_page
+from dualloop.sim.wire_dialect import GATEWAY, Answer, Ask, Route, Said, Socket, gateway_page, page
 from dualloop.sim.wire_faults import Call
 from dualloop.sim.wire_logins import PER_DAY, PER_MINUTE, PER_SECOND, Login, Logins, Windows
 from dualloop.sim.wire_market import Item
@@ -27,11 +26,13 @@ from dualloop.wires.told import Failure, Listed, Snap, Trouble, Wrong
 DEMO = "demo"
 """The api_key, the api_secret and the request_token of the one account."""
 JSON = "application/json"
+_EXCHANGES = frozenset({"NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX"})
+"""Of most of them nothing is listed here."""
 _MOST_QUOTES, _MOST_SHORT_QUOTES = 500, 1000
 _LIMITS: Windows = {
     "quote": ((1, PER_SECOND),),
     "history": ((3, PER_SECOND),),
-    "place": ((10, PER_SECOND), (400, PER_MINUTE), (5_000, PER_DAY)),
+    "orders": ((10, PER_SECOND), (400, PER_MINUTE), (5_000, PER_DAY)),
     "other": ((10, PER_SECOND),),
 }
 _MOST_DAYS = {"minute": 60, "day": 2000, "60minute": 400, "15minute": 200, "30minute": 200}
@@ -97,7 +98,7 @@ class Kite:
 
     def said(self, what: Said) -> Answer:
         if what is Said.PAGE:
-            return gateway_page(HTTPStatus.BAD_GATEWAY)._replace(status=200)
+            return page(200, "Kite is under maintenance")
         return failure(*_SAID[what])
 
     @property
@@ -170,7 +171,7 @@ class Kite:
         exchange = ask.request.match_info.get("exchange", "")
         if exchange not in self._dump:
             items = [item for item in self._desk.market.items if exchange in ("", item.exchange)]
-            if not items:
+            if not items and exchange not in _EXCHANGES:
                 return failure(400, "InputException", "Invalid `exchange`.")
             rows = kite_instruments.write_instruments([self._listed(item) for item in items])
             self._dump[exchange] = gzip.compress(rows, mtime=0)

@@ -6,8 +6,6 @@ Facts and their sources: `shared/facts/brokers.md` A6 to A9, A12, A14, A15.
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import parse_qsl
 
-import msgspec
-
 from dualloop.market.reasons import Product, Reject
 from dualloop.market.units import MINUTE_US, rupees
 from dualloop.ports import Refused
@@ -20,12 +18,14 @@ from dualloop.sim.wire_market import Item
 from dualloop.sim.wire_orders import Alter, Kind, Life, Rows, Wish, book_order
 from dualloop.wires import kite_books, kite_forms, kite_money, kite_wire
 from dualloop.wires.kite_forms import PlaceForm
-from dualloop.wires.kite_money import OrderMargin, Proposed
+from dualloop.wires.kite_money import Basket, OrderMargin, Proposed
 from dualloop.wires.told import Charges, Failure, Trouble, Wrong
 
 _PRODUCTS = {word: product for product, word in WORDS.products.items()}
 _VARIETY = "regular"
 _JSON = "application/json"
+_MOST_TTL = 1440
+"""Minutes."""
 _TYPES = {Reject.MARGIN: "MarginException", Reject.HOLDINGS: "MarginException", Reject.LOGIN: "TokenException"}
 _OF_THE_ORDER = frozenset({Reject.GONE, Reject.MODIFICATIONS, Reject.CLOSED, Reject.PRICE_BAND})
 
@@ -40,9 +40,9 @@ class Trading:
 
     def routes(self) -> tuple[Route, ...]:
         return (
-            Route("POST", "/orders/{variety}", Call.PLACE, self._place, "place"),
-            Route("PUT", "/orders/{variety}/{order_id}", Call.CHANGE, self._modify, "other"),
-            Route("DELETE", "/orders/{variety}/{order_id}", Call.CHANGE, self._cancel, "other"),
+            Route("POST", "/orders/{variety}", Call.PLACE, self._place, "orders"),
+            Route("PUT", "/orders/{variety}/{order_id}", Call.CHANGE, self._modify, "orders"),
+            Route("DELETE", "/orders/{variety}/{order_id}", Call.CHANGE, self._cancel, "orders"),
             Route("GET", "/orders", Call.BOOK, self._orders, "other"),
             Route("GET", "/orders/{order_id}", Call.BOOK, self._history, "other"),
             Route("GET", "/orders/{order_id}/trades", Call.BOOK, self._order_trades, "other"),
@@ -75,13 +75,13 @@ class Trading:
             return _input("The instrument you are placing an order for has either expired or does not exist.")
         if form.product not in _PRODUCTS:
             return _input(f"Invalid `product`: {form.product} is not for {form.exchange}.")
-        ttl_us = 0
-        if form.validity == "TTL":
-            minutes = fields.get("validity_ttl", "")
-            if not (minutes.isascii() and minutes.isdecimal() and 0 < int(minutes[:5]) <= 1440):
-                return _input("Invalid `validity_ttl`.")
-            ttl_us = int(minutes[:5]) * MINUTE_US
-        wish = _wish(form, item, ttl_us)
+        ttl, disclosed = _whole(fields, "validity_ttl"), _whole(fields, "disclosed_quantity")
+        if form.validity == "TTL" and not (ttl and ttl <= _MOST_TTL):
+            return _input("Invalid `validity_ttl`.")
+        if disclosed is None or disclosed > form.qty:
+            return _input("Invalid `disclosed_quantity`.")
+        ttl_us = (ttl or 0) * MINUTE_US if form.validity == "TTL" else 0
+        wish = _wish(form, item, ttl_us)._replace(disclosed=disclosed)
         if form.autoslice and form.qty > item.freeze:
             return await self._place_slices(wish, ask.trip)
         life = await self._desk.place(wish, ask.trip)
@@ -100,26 +100,42 @@ class Trading:
         parent = await self._desk.place(wish._replace(qty=pieces[0]), trip)
         marks = (*wish.marks, "autoslice", f"autoslice:{parent.order_id}")
         parent.wish = parent.wish._replace(marks=marks)
-        children: list[object] = []
+        children: list[str | Failure] = []
         for qty in pieces[1:]:
             try:
                 child = await self._desk.place(wish._replace(qty=qty, marks=marks), trip)
-                children.append({"order_id": child.order_id})
+                children.append(child.order_id)
             except Refused as error:
-                kind = error_type(error)
-                told = {"code": kite_wire.STATUS_OF[kind], "error_type": kind, "message": sentence(error), "data": None}
-                children.append({"error": told})
-        return _success(kite_wire.write_answer({"order_id": parent.order_id, "children": children}))
+                children.append(Failure(Trouble.REFUSED, sentence(error), error_type(error)))
+        return _success(kite_wire.write_slices(kite_wire.Slices(parent.order_id, tuple(children))))
 
     async def _modify(self, ask: Ask) -> Answer:
         if (refusal := _variety_refusal(ask)) is not None:
             return refusal
-        form = kite_forms.read_modify_form(_form(ask))
+        fields = _form(ask)
+        form = kite_forms.read_modify_form(fields)
         if isinstance(form, Wrong):
             return _input(form.what)
-        kind = None if form.kind is None else Kind(form.kind)
         order_id = ask.request.match_info["order_id"]
-        alter = Alter(kind, form.qty, form.limit, form.trigger, form.validity, form.protection_bp)
+        ttl, disclosed = _whole(fields, "validity_ttl"), _whole(fields, "disclosed_quantity")
+        life = self._desk.life(order_id)
+        begins = form.validity == "TTL" and life is not None and life.wish.validity != "TTL"
+        if ttl is None or ttl > _MOST_TTL or (begins and not ttl):
+            return _input("Invalid `validity_ttl`.")
+        if disclosed is None or (form.qty is not None and disclosed > form.qty):
+            return _input("Invalid `disclosed_quantity`.")
+        kind = None if form.kind is None else Kind(form.kind)
+        alter = Alter(
+            kind,
+            form.qty,
+            form.limit,
+            form.trigger,
+            form.validity,
+            form.protection_bp,
+            ttl_us=ttl * MINUTE_US or None,
+            disclosed=disclosed if "disclosed_quantity" in fields else None,
+            marks=None if kind is None else _marks(kind, form.protection_bp or 0),
+        )
         await self._desk.modify(order_id, alter, ask.trip)
         return _success(kite_wire.write_order_id(order_id))
 
@@ -205,16 +221,7 @@ class Trading:
         charges = Charges(*(sum(parts) for parts in zip(*(one.charges for one in each), strict=True)))
         total, premium = sum(one.total for one in each), sum(one.premium for one in each)
         summed = OrderMargin("", "", total, premium, charges if each else Charges(0, 0, 0, 0, 0, 0, 0))
-        rows = msgspec.json.decode(kite_money.write_order_margins([summed, *each]), type=_Rows).data
-        return msgspec.json.encode(
-            {"status": "success", "data": {"initial": rows[0], "final": rows[0], "orders": rows[1:]}}
-        )
-
-
-class _Rows(msgspec.Struct):
-    """An answer of which the rows are passed on as they are."""
-
-    data: list[msgspec.Raw]
+        return kite_money.write_basket(Basket(summed, summed, tuple(each), summed.charges))
 
 
 def _wish(form: PlaceForm, item: Item, ttl_us: int) -> Wish:
@@ -231,15 +238,21 @@ def _wish(form: PlaceForm, item: Item, ttl_us: int) -> Wish:
         _VARIETY,
         form.protection_bp,
         form.tag,
-        _marks(form),
+        _marks(Kind(form.kind), form.protection_bp),
     )
 
 
-def _marks(form: PlaceForm) -> tuple[str, ...]:
+def _marks(kind: Kind, protection_bp: int) -> tuple[str, ...]:
     """Of an order that market protection turned into a limit order (section A7)."""
-    if form.protection_bp == 0 or Kind(form.kind).priced:
+    if protection_bp == 0 or kind.priced:
         return ()
-    return ("mktp",) if form.protection_bp == kite_forms.AUTO else ("mktp", f"mktp:{rupees(form.protection_bp)}")
+    return ("mktp",) if protection_bp == kite_forms.AUTO else ("mktp", f"mktp:{rupees(protection_bp)}")
+
+
+def _whole(fields: Mapping[str, str], name: str) -> int | None:
+    """A whole number, 0 where it is not given; None for anything else."""
+    text = fields.get(name) or "0"
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
 def error_type(error: Refused) -> str:

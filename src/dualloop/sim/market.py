@@ -151,33 +151,43 @@ class MarketDay:
 
     def candle(self, contract: Contract, start_us: int) -> Candle | None:
         """The bar of that start, one of the session's; None when nothing was traded in it."""
-        first = (start_us - self.session.open_us) // SECOND_US
-        assert 0 <= first < self.seconds, "the candle is one of the session"
+        lots, first = self.lots(contract, start_us), (start_us - self.session.open_us) // SECOND_US
         end = min(first + self._bar_s, self.seconds)
-        lots = self._flow(contract).lots[first // self._bar_s]
         if not lots:
             return None
         if first >= self.near.get(contract, self.seconds):
             traded: Sequence[int] = self._near_trades(contract, start_us)
         else:
-            traded = self._few_trades(contract, first, end, lots)
+            traded = [self._chain.trade(contract, second) for second in self.looks(contract, start_us)]
         volume = lots * self.master[contract].lot
         return Candle(start_us, traded[0], max(traded), min(traded), traded[-1], volume, self.oi(contract, end - 1))
+
+    def lots(self, contract: Contract, start_us: int) -> int:
+        """What was traded in the bar of that start."""
+        first = (start_us - self.session.open_us) // SECOND_US
+        assert 0 <= first < self.seconds, "the candle is one of the session"
+        return self._flow(contract).lots[first // self._bar_s]
+
+    def dice(self, contract: Contract, second: int) -> int:
+        """32 random bits of one contract and second."""
+        return self._chain.dice(contract, second)
 
     def _near_trades(self, contract: Contract, start_us: int) -> "array[int]":
         prices = self.prices(contract)
         first = bisect_left(prices.at_us, start_us)
         return prices.ltp[first : bisect_left(prices.at_us, start_us + self.session.candle_us)]
 
-    def _few_trades(self, contract: Contract, first: int, end: int, lots: int) -> list[int]:
-        """A busy bar is looked at near its ends and where the index turned, a quiet one at its few trades."""
-        dice = self._chain.dice
+    def looks(self, contract: Contract, start_us: int) -> list[int]:
+        """The seconds, in order, whose trades make the bar of that start of a contract that is not near.
+
+        A busy bar is looked at near its ends and where the index turned, a quiet one at its few trades.
+        """
+        first, lots, dice = (start_us - self.session.open_us) // SECOND_US, self.lots(contract, start_us), self.dice
+        end = min(first + self._bar_s, self.seconds)
         if lots >= _MANY_LOTS:
             drawn = dice(contract, first)
-            seconds = {first + drawn % 3, end - 1 - (drawn >> 4) % 3, *self._turns(first, end)}
-        else:
-            seconds = {first + dice(contract, first + each) % (end - first) for each in range(min(lots, 4))}
-        return [self._chain.trade(contract, second) for second in sorted(seconds)]
+            return sorted({first + drawn % 3, end - 1 - (drawn >> 4) % 3, *self._turns(first, end)})
+        return sorted({first + dice(contract, first + each) % (end - first) for each in range(min(lots, 4))})
 
     def _turns(self, first: int, end: int) -> tuple[int, int]:
         """The seconds of a bar at which the index stood lowest and highest."""

@@ -267,7 +267,7 @@ class Server:
             self._held = (life, step)
             self._later(SECOND_US, self._release)
             return
-        for _ in range(2 if fate is Fate.EVENTS_DOUBLED else 1):
+        for _ in range({Fate.EVENTS_DOUBLED: 2, Fate.EVENT_LOST: 0}.get(fate, 1) if fate else 1):
             self._say(life, step)
         self._release()
 

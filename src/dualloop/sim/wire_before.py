@@ -1,9 +1,11 @@
 """How the day before ended: the previous close of the index and of each option.
 
-A generated day follows the same seed's day before it. An option that was not listed then has what it is worth with
+A generated day follows the same seed's day before it. An option that did not trade then has what it is worth with
 the index at that day's close, as an exchange gives a new contract a base price. A folder knows the day before if it
 holds it; what it does not know is None.
 """
+
+from functools import cache
 
 from dualloop.history import DayData
 from dualloop.market.instruments import Contract
@@ -15,9 +17,11 @@ def made_before(today: MarketDay, before: MarketDay) -> Before:
     """Of two generated days of one seed."""
     spot = before.spot[-1]
 
+    @cache
     def close(contract: Contract) -> int:
-        if contract in before.master:
-            return last_price(before, contract)
+        last = last_price(before, contract) if contract in before.master else None
+        if last is not None:
+            return last
         tick = today.master[contract].tick
         return max(tick, round(100 * today.worth_at(contract, spot) / tick) * tick)
 

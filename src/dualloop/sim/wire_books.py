@@ -52,6 +52,8 @@ class Books:
         """The same orders as the account has them."""
         self.trades: list[Trade] = []
         self.hears: list[Hear] = []
+        self.of_short: Callable[[AccountOrder], str] = lambda order: _NOTES[Reject.HOLDINGS]
+        """What is said of a sale of what is not held."""
 
     # -- what happens ------------------------------------------------------------------------
 
@@ -86,7 +88,7 @@ class Books:
             self.trades.append(Trade(str(10_000_000 + len(self.trades)), life, units, value // units, at_us))
         limit = order.limit or last.limit
         trigger = order.trigger or (last.trigger if kind is Kind.SL else 0)
-        note = _NOTES.get(order.reject, order.note) if stage is Stage.REJECTED else order.note
+        note = self._said(order, order.reject, order.note) if stage is Stage.REJECTED else order.note
         self._put(life, Step(at_us, stage, kind, order.qty, limit, trigger, order.filled, order.value, note))
 
     def through(self, order_id: str, *stages: Stage) -> None:
@@ -97,9 +99,14 @@ class Books:
             self._put(life, life.last._replace(at_us=at_us, stage=stage))
 
     def stand(self, order_id: str, before: Step) -> None:
-        """What came to nothing leaves the order as it was."""
-        life = self.lives[order_id]
-        self._put(life, before._replace(at_us=max(self._loop.now_us(), life.last.at_us) + STEP_US))
+        """What came to nothing leaves the order as it was, with what the exchange has said to it."""
+        life, order = self.lives[order_id], self.accounts[order_id]
+        no = order.turned_down
+        note = before.note if no is None else self._said(order, no.reject, str(no))
+        self._put(life, before._replace(at_us=max(self._loop.now_us(), life.last.at_us) + STEP_US, note=note))
+
+    def _said(self, order: AccountOrder, reject: Reject, note: str) -> str:
+        return self.of_short(order) if reject is Reject.HOLDINGS else _NOTES.get(reject, note)
 
     def _begin(self, order: AccountOrder) -> Life:
         """Its first statuses. An order that nobody expected was made by hand."""

@@ -6,6 +6,8 @@ them. Only the forming bar is made of what has happened until now.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
+from typing import NamedTuple
 
 from dualloop.market.instruments import Contract
 from dualloop.market.quotes import Candle
@@ -16,6 +18,19 @@ from dualloop.sim.wire_day import WireDay
 _DAY_MINUTES = 1440
 Point = tuple[int, int]
 """When, and the price in paise."""
+
+
+class _Traded(NamedTuple):
+    """The trades of one bar: when each was, and the units that had been traded then."""
+
+    bar_start: int
+    at_us: list[int]
+    units: list[int]
+
+    def until(self, now_us: int) -> int:
+        """Units traded in the bar until then."""
+        index = bisect_right(self.at_us, now_us) - 1
+        return self.units[index] if index >= 0 else 0
 
 
 class Candles:
@@ -30,6 +45,8 @@ class Candles:
         self._bars: dict[tuple[Contract | None, int], Candle | None] = {}
         self._minutes: dict[tuple[Contract | None, int], list[Candle]] = {}
         self._range = (-1, 0, 0)
+        self._traded: dict[Contract, _Traded] = {}
+        """Of each contract the bar that was asked for last."""
 
     # -- bars --------------------------------------------------------------------------------
 
@@ -103,15 +120,18 @@ class Candles:
         return self._minutes[key]
 
     def _minutes_of(self, contract: Contract | None, bar: Candle, points: Sequence[Point], end_us: int) -> list[Candle]:
-        """By what was traded in each; the volume is spread evenly."""
+        """By what was traded in each; a volume of which no more is known is spread evenly."""
         found: dict[int, list[int]] = {}
         for at_us, price in points:
             found.setdefault(at_us - (at_us - bar.start_us) % MINUTE_US, []).append(price)
         lot, parts = 1 if contract is None else self._tape.master[contract].lot, []
         for start_us, prices in found.items():
             oi = None if contract is None else self.oi_at(contract, min(start_us + MINUTE_US - SECOND_US, end_us))
-            passed_us = min(MINUTE_US, end_us - start_us)
-            volume = bar.volume * passed_us // self._session.candle_us // lot * lot
+            over_us = min(start_us + MINUTE_US, end_us)
+            volume = bar.volume * (over_us - start_us) // self._session.candle_us // lot * lot
+            if contract is not None and self._market is not None:
+                traded = self._traded_in(contract, bar.start_us)
+                volume = traded.until(over_us - 1) - traded.until(start_us - 1)
             parts.append(Candle(start_us, prices[0], max(prices), min(prices), prices[-1], volume, oi))
         return parts
 
@@ -179,12 +199,33 @@ class Candles:
         return None
 
     def volume_since(self, contract: Contract, bar_start: int, now_us: int) -> int:
-        """Of the bar of that start so far, in proportion to its time; of a folder's bar nothing before its end."""
-        bar = self.bar(contract, bar_start) if self._market is not None and bar_start < self._session.close_us else None
-        if bar is None:
+        """Of the bar of that start so far, units; of a folder's bar nothing before its end."""
+        if self._market is None or bar_start >= self._session.close_us:
             return 0
-        lot = self._tape.master[contract].lot
-        return bar.volume * (now_us - bar_start) // self._session.candle_us // lot * lot
+        return self._traded_in(contract, bar_start).until(now_us)
+
+    def last_qty(self, contract: Contract, at_us: int) -> int:
+        """Units of the trade of that instant; 0 where nobody knows."""
+        if self._market is None:
+            return 0
+        traded = self._traded_in(contract, at_us - (at_us - self._session.open_us) % self._session.candle_us)
+        return traded.until(at_us) - traded.until(at_us - 1)
+
+    def _traded_in(self, contract: Contract, bar_start: int) -> "_Traded":
+        """Of a generated bar. Each trade has a lot at least, and no minute is as busy as the next."""
+        assert self._market is not None, "a folder's trades have no quantities"
+        known = self._traded.get(contract)
+        if known is None or known.bar_start != bar_start:
+            prices, dice = self._data.ltp[contract], self._market.dice
+            ends = (bisect_left(prices.at_us, each) for each in (bar_start, bar_start + self._session.candle_us))
+            at_us = [prices.at_us[row] for row in range(*ends)]
+            seconds = [(each - self._session.open_us) // SECOND_US for each in at_us]
+            parts = [(1 + dice(contract, -1 - each // 60) % 5) * (1 + dice(contract, each) % 4) for each in seconds]
+            sums, lot = list(accumulate(parts)), self._tape.master[contract].lot
+            more = self._market.lots(contract, bar_start) - len(parts)
+            units = [lot * (number + more * part // sums[-1]) for number, part in enumerate(sums, 1)]
+            known = self._traded[contract] = _Traded(bar_start, at_us, units)
+        return known
 
     def _second(self, at_us: int) -> int:
         assert self._market is not None, "a folder's day has no seconds"

@@ -4,21 +4,22 @@ Orders are checked by the broker's dated rules here and by the exchange's in the
 is refused at once raises `Refused`; what the risk desk or the exchange says no to stands in the book as rejected.
 """
 
+from asyncio import TimerHandle
 from typing import NamedTuple
 
 from dualloop.market.costs import ChargeTable, Leg
 from dualloop.market.reasons import Product, Reject, Side
-from dualloop.market.units import MINUTE_US, SECOND_US
+from dualloop.market.units import MINUTE_US, SECOND_US, rupees
 from dualloop.ports import Change, OrderRequest, Refused
 from dualloop.sim.account_faults import Trip
-from dualloop.sim.account_orders import free_money
+from dualloop.sim.account_orders import AccountOrder, free_money
 from dualloop.sim.account_rules import Rules as AccountRules
 from dualloop.sim.account_rules import band, check_trigger
 from dualloop.sim.broker import Account
 from dualloop.sim.loop import VirtualLoop
 from dualloop.sim.wire_books import Books, Hear
 from dualloop.sim.wire_market import Item, WireMarket
-from dualloop.sim.wire_orders import Alter, Kind, Life, Stage, Step, Wish, Words
+from dualloop.sim.wire_orders import Alter, Kind, Life, Stage, Step, Wish, Words, changed
 from dualloop.sim.wire_rules import Facts, check_size, check_words, protected, square_off_at
 from dualloop.wires.told import BookOrder, Charges, Fill, Funds, Net, User
 
@@ -55,7 +56,9 @@ class Desk:
         self._loop = loop
         self._charges = charges
         self._funds = funds
+        self._ends: dict[str, TimerHandle] = {}
         self.books = Books(market, loop, seed)
+        self.books.of_short = self._of_short
         self._rule(account.rules)
         account.changed = self.books.changed
         self._squared_us = square_off_at(rules, market.session)
@@ -69,7 +72,7 @@ class Desk:
 
     def _square_off(self) -> None:
         """The broker ends what is for the day alone: orders, then positions; where nobody bids, again in a minute."""
-        self.account.by_hand.square_off(cancels=True, product=Product.INTRADAY)
+        self.account.by_hand.square_off(cancels=True, product=Product.INTRADAY, slices=True)
         again_us = self.now_us() + MINUTE_US
         if again_us < self.market.session.close_us:
             self._loop.first_at(again_us, self._square_off)
@@ -111,35 +114,24 @@ class Desk:
             self.books.give_up(wish)
             raise
         life = self.books.lives[order_id]
-        if wish.validity == "IOC":
-            self._end(order_id)
-        elif wish.ttl_us:
-            self._loop.call_later(wish.ttl_us / SECOND_US, self._end, order_id)
+        self._set_end(life)
         return life
 
     async def modify(self, order_id: str, alter: Alter, trip: Trip | None = None) -> None:
         """Change it. Raises `Refused`."""
         life = self._living(order_id)
-        last, wish = life.last, life.wish
-        kind = alter.kind or last.kind
-        changed = wish._replace(
-            kind=kind,
-            qty=last.qty if alter.qty is None else alter.qty,
-            limit=last.limit if alter.limit is None else alter.limit,
-            trigger=last.trigger if alter.trigger is None else alter.trigger,
-            validity=alter.validity or wish.validity,
-            protection_bp=alter.protection_bp or 0,
-        )
-        self._check(changed)
-        trigger = changed.trigger if kind.stops and last.stage is Stage.TRIGGER else None
-        if kind.stops and last.stage is not Stage.TRIGGER and last.kind is Kind.LIMIT:
-            raise Refused("a limit order does not become a stop order")
-        change = Change(changed.qty, self._limit(changed), trigger)
+        last, altered = life.last, changed(life, alter)
+        self._check(altered)
+        waits = altered.kind.stops and (last.stage is Stage.TRIGGER or not last.kind.stops)
+        if waits:
+            self._check_trigger(altered)
+        change = Change(altered.qty, self._limit(altered), altered.trigger if waits else None)
         self.books.through(life.order_id, Stage.MODIFY_VALIDATING, Stage.MODIFYING)
-        life.becomes = kind
+        life.becomes = altered.kind
+        self.books.accounts[life.order_id].turned_down = None
         try:
             await self.account.modify(life.order_id, change, trip)
-            ignored = life.last.stage is Stage.MODIFYING
+            taken = life.last.stage is not Stage.MODIFYING
         except Refused:
             if not life.last.stage.final:
                 self.books.through(life.order_id, Stage.NOT_MODIFIED)
@@ -147,10 +139,11 @@ class Desk:
         finally:
             life.becomes = None
             self._settle(life, last)
-        if (validity := alter.validity) and not ignored:
-            life.wish = wish._replace(validity=validity)
-            if validity == "IOC":
-                self._end(life.order_id)
+        if taken:
+            wish = life.wish
+            life.wish = altered._replace(qty=wish.qty, kind=wish.kind, limit=wish.limit, trigger=wish.trigger)
+            if (altered.validity, altered.ttl_us) != (wish.validity, wish.ttl_us) or alter.ttl_us:
+                self._set_end(life)
 
     async def cancel(self, order_id: str, trip: Trip | None = None) -> None:
         """End it. Raises `Refused`."""
@@ -163,9 +156,20 @@ class Desk:
             self._settle(life, last)
 
     def _settle(self, life: Life, before: Step) -> None:
-        """Whatever was refused or forgotten leaves the order as it was."""
+        """Whatever was refused or forgotten leaves the order as it was, with what the exchange has said to it."""
         if life.last.stage in (Stage.MODIFYING, Stage.NOT_MODIFIED, Stage.CANCELLING):
             self.books.stand(life.order_id, before)
+
+    def _set_end(self, life: Life) -> None:
+        """Its validity counts from now on."""
+        ends = self._ends.pop(life.order_id, None)
+        if ends is not None:
+            ends.cancel()
+        if life.wish.validity == "IOC":
+            self._end(life.order_id)
+        elif life.wish.ttl_us:
+            after_s = life.wish.ttl_us / SECOND_US
+            self._ends[life.order_id] = self._loop.call_later(after_s, self._end, life.order_id)
 
     def life(self, order_id: str) -> Life | None:
         """An order that the books show, by either of its ids."""
@@ -258,6 +262,14 @@ class Desk:
             return Margin(0, 0)
         spot = self.market.ltp(self.market.index) or 0
         return Margin((qty - max(0, held)) * spot * _SHORT_MARGIN_PCT // 100, 0)
+
+    def _of_short(self, order: AccountOrder) -> str:
+        """Why nothing is sold that is not held: in a broker's words where the money would not do either."""
+        item = self.market.by_contract[order.contract]
+        needed, free = self.margin(item, order.side, order.qty, order.limit or 0).total, max(0, self.funds().net)
+        if needed <= free:
+            return "Options are not sold short on this simulated exchange."
+        return f"Insufficient funds. Required margin is {rupees(needed)} but available margin is {rupees(free)}"
 
     def charges(self, side: Side, value: int) -> Charges:
         """Of one executed order of that value, paise."""

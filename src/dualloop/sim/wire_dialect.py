@@ -124,9 +124,13 @@ GATEWAY = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GA
 
 def gateway_page(status: HTTPStatus) -> Answer:
     """What a proxy says in the place of a server that it does not reach."""
-    title = f"{status.value} {status.phrase}"
-    page = f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>"
-    return Answer(status, "text/html", page.encode())
+    return page(status, f"{status.value} {status.phrase}")
+
+
+def page(status: int, title: str) -> Answer:
+    """HTML that says one thing."""
+    text = f"<html><head><title>{title}</title></head><body><center><h1>{title}</h1></center></body></html>"
+    return Answer(status, "text/html", text.encode())
 
 
 def front_page(name: str) -> Answer:

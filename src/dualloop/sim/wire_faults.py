@@ -33,6 +33,8 @@ class Fate(StrEnum):
     """Heartbeats come, ticks do not."""
     EVENTS_DOUBLED = "events-doubled"
     EVENTS_REORDERED = "events-reordered"
+    EVENT_LOST = "event-lost"
+    """An order event that is never sent."""
     LATE_ANSWER = "late-answer"
     """Done, and answered seconds later."""
     LATE_REJECT = "late-reject"
@@ -80,7 +82,7 @@ MEETS: Mapping[Call, frozenset[Fate]] = MappingProxyType(
         Call.HISTORY: _READS,
         Call.OTHER: _READS,
         Call.SOCKET: frozenset({Fate.HALF_OPEN, Fate.SILENT}),
-        Call.EVENT: frozenset({Fate.EVENTS_DOUBLED, Fate.EVENTS_REORDERED}),
+        Call.EVENT: frozenset({Fate.EVENTS_DOUBLED, Fate.EVENTS_REORDERED, Fate.EVENT_LOST}),
     }
 )
 """Which fates each kind of call may meet."""

@@ -54,6 +54,7 @@ class WireMarket:
         self._day = day
         self._before = day.before
         self._tape = tape
+        tape.touches = day.touches()
         self._rules = rules
         self._now_us = now_us
         self.session = day.data.session
@@ -107,7 +108,7 @@ class WireMarket:
         moment = self._tape.moment(item.contract)
         if moment is None or moment.at_us > self._now_us():
             return None
-        day = self._days[item.number]
+        day, traded_us = self._days[item.number], moment.at_us - moment.since_trade_us
         day.catch_up(self._tape, self._now_us())
         low, high = self._tape.circuit(item.contract, self._rules.low_limit, self._rules.high_limit)
         bid_qty, ask_qty = self._touch(item, moment)
@@ -117,13 +118,13 @@ class WireMarket:
             token=item.number,
             ltp=moment.ltp,
             exchange_us=moment.at_us,
-            last_qty=item.lot * (1 + moment.at_us // SECOND_US % 3),
+            last_qty=self.candles_of.last_qty(item.contract, traded_us) or item.lot,
             average_e4=day.average_e4(moment.ltp),
             volume=day.volume,
             buy_qty=sum(level.qty for level in bids),
             sell_qty=sum(level.qty for level in asks),
             ohlc=Ohlc(day.open, max(day.high, moment.ltp), min(day.low, moment.ltp), self._close_of(item, day.first)),
-            traded_us=moment.at_us,
+            traded_us=traded_us,
             oi=day.oi,
             oi_high=day.oi_high,
             oi_low=day.oi_low,

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from dualloop.market.reasons import Product, Side
-from dualloop.market.units import ratio_half_up
+from dualloop.market.units import MINUTE_US, ratio_half_up
 from dualloop.sim.wire_market import Item
 from dualloop.wires.told import BookOrder
 
@@ -71,12 +71,14 @@ class Wish(NamedTuple):
     trigger: int = 0
     validity: str = "DAY"
     ttl_us: int = 0
-    """It is cancelled so long after; 0: at the end of the day."""
+    """Of validity `TTL`: it is cancelled so long after, a whole number of minutes."""
     variety: str = ""
     protection_bp: int = 0
     tag: str = ""
     marks: tuple[str, ...] = ()
     """What the broker writes beside the tag."""
+    disclosed: int = 0
+    """Units that are to show; here all of them do."""
 
 
 class Alter(NamedTuple):
@@ -88,6 +90,10 @@ class Alter(NamedTuple):
     trigger: int | None = None
     validity: str | None = None
     protection_bp: int | None = None
+    ttl_us: int | None = None
+    disclosed: int | None = None
+    variety: str | None = None
+    marks: tuple[str, ...] | None = None
 
 
 class Step(NamedTuple):
@@ -135,6 +141,25 @@ class Life:
         if now_us < self.hidden_until_us:
             return None
         return next((step for step in reversed(self.steps) if step.at_us <= now_us), None)
+
+
+def changed(life: Life, alter: Alter) -> Wish:
+    """What it would have been asked for as, had it been asked for so at first."""
+    last, wish = life.last, life.wish
+    validity = alter.validity or wish.validity
+    ttl_us = wish.ttl_us if alter.ttl_us is None else alter.ttl_us
+    return wish._replace(
+        kind=alter.kind or last.kind,
+        qty=last.qty if alter.qty is None else alter.qty,
+        limit=last.limit if alter.limit is None else alter.limit,
+        trigger=last.trigger if alter.trigger is None else alter.trigger,
+        validity=validity,
+        ttl_us=ttl_us if validity == "TTL" else 0,
+        protection_bp=alter.protection_bp or 0,
+        disclosed=wish.disclosed if alter.disclosed is None else alter.disclosed,
+        variety=alter.variety or wish.variety,
+        marks=tuple(dict.fromkeys((*wish.marks, *(alter.marks or ())))),
+    )
 
 
 class Rows:
@@ -199,4 +224,6 @@ def book_order(life: Life, step: Step, words: Words) -> BookOrder:
         tag=wish.tag,
         note=step.note,
         marks=wish.marks,
+        ttl_minutes=wish.ttl_us // MINUTE_US,
+        disclosed=wish.disclosed,
     )

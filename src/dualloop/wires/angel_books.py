@@ -102,7 +102,7 @@ def order_row(order: BookOrder, listed: Mapping[int, Listed]) -> dict[str, objec
         "price": number(order.limit),
         "triggerprice": number(order.trigger),
         "quantity": str(order.qty),
-        "disclosedquantity": "0",
+        "disclosedquantity": str(order.disclosed),
         "duration": order.validity,
         "squareoff": nothing,
         "stoploss": nothing,
@@ -169,6 +169,7 @@ def read_order_row(value: object) -> BookOrder:
         unique_id=row.text("uniqueorderid", ""),
         tag=row.text("ordertag", ""),
         note=row.note("text"),
+        disclosed=row.whole("disclosedquantity", 0),
     )
 
 

@@ -55,6 +55,8 @@ def _order(row: Row) -> BookOrder:
         tag=row.maybe(row.word, "tag") or "",
         note=row.maybe(row.note, "status_message") or "",
         marks=_marks(row),
+        ttl_minutes=row.maybe(row.qty, "validity_ttl") or 0,
+        disclosed=row.maybe(row.qty, "disclosed_quantity") or 0,
     )
 
 
@@ -102,10 +104,10 @@ def _order_fields(order: BookOrder, user_id: str) -> dict[str, object]:
         "order_type": order.kind,
         "transaction_type": order.side,
         "validity": order.validity,
-        "validity_ttl": 0,
+        "validity_ttl": order.ttl_minutes,
         "product": order.product,
         "quantity": order.qty,
-        "disclosed_quantity": 0,
+        "disclosed_quantity": order.disclosed,
         "price": in_rupees(order.limit),
         "trigger_price": in_rupees(order.trigger),
         "average_price": in_rupees_e4(order.average_e4),

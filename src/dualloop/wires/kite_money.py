@@ -221,3 +221,28 @@ def _margin_fields(margin: OrderMargin) -> dict[str, object]:
         "charges": _charge_fields(margin.charges),
         "total": in_rupees(margin.total),
     }
+
+
+class Basket(NamedTuple):
+    """Of several orders: what they need one by one, what all of them need together, and their charges."""
+
+    initial: OrderMargin
+    final: OrderMargin
+    orders: tuple[OrderMargin, ...]
+    charges: Charges
+
+
+def _basket(data: object) -> Basket:
+    row = Row(data, "data")
+    (initial,), (final,) = (_order_margins([row.anything(name)]) for name in ("initial", "final"))
+    return Basket(initial, final, _order_margins(row.anything("orders")), _charge(row.row("charges")))
+
+
+read_basket = answer_of(_basket)
+
+
+def write_basket(basket: Basket) -> bytes:
+    orders = [_margin_fields(each) for each in basket.orders]
+    initial, final = _margin_fields(basket.initial), _margin_fields(basket.final)
+    told = {"initial": initial, "final": final, "orders": orders, "charges": _charge_fields(basket.charges)}
+    return write_answer(told)

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, TypeVar
 
-from dualloop.wires.kite_fields import Form, Row, said, stamp
+from dualloop.wires.kite_fields import Form, Row, rows, said, stamp
 from dualloop.wires.kite_json import Bad, encode, or_wrong, parse
 from dualloop.wires.told import Failure, Trouble, User, Wrong
 
@@ -126,6 +126,40 @@ read_order_id = answer_of(_order_id)
 
 def write_order_id(order_id: str) -> bytes:
     return write_answer({"order_id": order_id})
+
+
+class Slices(NamedTuple):
+    """What became of an order above the freeze quantity: the first part's id, and each other part's or its refusal."""
+
+    parent: str
+    children: tuple[str | Failure, ...]
+
+
+def _slices(data: object) -> Slices:
+    row = Row(data, "data")
+    return Slices(row.id("order_id"), tuple(_slice(child) for child in rows(row.anything("children"), "children")))
+
+
+def _slice(child: Row) -> str | Failure:
+    if child.maybe(child.word, "order_id") is not None:
+        return child.id("order_id")
+    error = child.row("error")
+    told = {"status": "error", "error_type": error.word("error_type"), "message": error.anything("message")}
+    return read_failure(error.qty("code"), encode(told))
+
+
+read_slices = answer_of(_slices)
+"""An answer to `autoslice`: some parts may be refused, and HTTP says 200."""
+
+
+def write_slices(slices: Slices) -> bytes:
+    told = [{"order_id": each} if isinstance(each, str) else {"error": _told(each)} for each in slices.children]
+    return write_answer({"order_id": slices.parent, "children": told})
+
+
+def _told(failure: Failure) -> dict[str, object]:
+    code = failure.code or _CODE_OF[failure.trouble]
+    return {"code": STATUS_OF[code], "error_type": code, "message": failure.text, "data": None}
 
 
 def _done(data: object) -> bool:

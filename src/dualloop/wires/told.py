@@ -131,6 +131,10 @@ class BookOrder(NamedTuple):
     note: str = ""
     marks: tuple[str, ...] = ()
     """What the broker has written beside the tag, at Kite: `mktp`, `autoslice`."""
+    ttl_minutes: int = 0
+    """Kite's `validity_ttl`."""
+    disclosed: int = 0
+    """Units."""
 
 
 class Fill(NamedTuple):
