@@ -25,7 +25,7 @@ demo: $(RUN)/.installed ## paper-trade a generated day: no network, no credentia
 	@$(RUN)/bin/dualloop demo
 
 test: $(DEV)/.installed ## run the tests
-	@$(DEV)/bin/python -m pytest -q
+	@$(DEV)/bin/python -m pytest -q -n 2 --dist loadfile
 
 lint: $(DEV)/.installed ## ruff: rules and format
 	@$(DEV)/bin/ruff check .

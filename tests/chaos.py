@@ -1,17 +1,21 @@
 """A day at an account under a seed's faults, and the laws that hold whatever happens (reliability notes §3)."""
 
 import random
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from accounts import AccountWorld
 from dualloop.book import facts as f
 from dualloop.book import tags
-from dualloop.book.book import fold
-from dualloop.config import load
+from dualloop.book.book import Book, fold
+from dualloop.config import Config, load
 from dualloop.market.reasons import Reject
 from dualloop.market.units import SECOND_US
+from dualloop.modes.inputs import Market
 from dualloop.sim import account_faults as faults
 from dualloop.sim.account_faults import Faults, Read, Telling, Trip
+from dualloop.sim.broker import Account
 from seeds_day import every_second, write_seeds_day
 
 _PLACE = (
@@ -86,7 +90,28 @@ def chaotic_day(seed: int, folder: Path) -> AccountWorld:
     return world
 
 
-def broken_laws(world: AccountWorld, *, twins: bool = False) -> list[str]:
+class Finished(Protocol):
+    """A day that is over, wherever it was traded."""
+
+    @property
+    def account(self) -> Account: ...
+
+    @property
+    def book(self) -> Book: ...
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def facts(self) -> list[f.AnyFact]: ...
+
+    @property
+    def market(self) -> Market: ...
+
+    def told(self, kind: type[f.Fact]) -> Sequence[f.AnyFact]: ...
+
+
+def broken_laws(world: Finished, *, twins: bool = False) -> list[str]:
     """What does not hold of a finished day, in sentences."""
     account, book = world.account, world.book
     wrong = []

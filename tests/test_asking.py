@@ -246,8 +246,12 @@ def test_a_stop_that_became_the_exit_was_decided_when_it_was_made_the_exit(ask: 
 
 def test_a_stop_that_fired_by_itself_was_nobodys_decision(ask: Ask, tmp_path: Path) -> None:
     """The price falls through it at once: sold by the exchange, and not on a price that we decided on."""
-    crash = (*every_second("09:30:08", "09:31:59", "150.00"), *every_second("09:32:00", "09:45:00", "95.00"))
-    world = scene(tmp_path, STOP_RESTS, prices=crash)
+    crash = (
+        *every_second("09:30:08", "09:30:59", "150.00"),
+        *every_second("09:31:00", "09:31:59", "120.00"),
+        *every_second("09:32:00", "09:45:00", "95.00"),
+    )
+    world = scene(tmp_path, STOP_RESTS, "stops.vwap_pct=50", prices=crash)
     world.run()
     (stop,) = the_position(world).exits
     assert the_position(world).exit_reason is ExitReason.DISASTER_STOP

@@ -368,7 +368,19 @@ def test_a_bad_value_is_refused_even_where_a_later_source_replaces_it(
 
 @pytest.mark.parametrize(
     "key",
-    ["api_secret", "API_SECRET", "password", "passwd", "pin", "mpin", "totp", "totp_key", "access_token", "privateKey"],
+    [
+        "api_key",
+        "api_secret",
+        "API_SECRET",
+        "password",
+        "passwd",
+        "pin",
+        "mpin",
+        "totp",
+        "totp_key",
+        "access_token",
+        "privateKey",
+    ],
 )
 @pytest.mark.parametrize("table", ["broker", "broker.kite", "broker.angel", "kite"])
 def test_a_secret_is_refused_from_every_source_and_never_shown(

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from functools import cache
@@ -48,9 +48,23 @@ def day_of(seed: int, day: date) -> WireDay:
     return made
 
 
+Build = Callable[[wires.Stage, VirtualLoop, float], Server]
+
+
+def usual(stage: wires.Stage, loop: VirtualLoop, speed: float) -> Server:
+    """With the demo account."""
+    return wires.server(stage, Config(), loop, speed)
+
+
 @contextmanager
 def served(
-    speaks: str, *, speed: float = 20.0, at: str = "10:00", day: date = DAY, wire_day: WireDay | None = None
+    speaks: str,
+    *,
+    speed: float = 20.0,
+    at: str = "10:00",
+    day: date = DAY,
+    wire_day: WireDay | None = None,
+    build: Build = usual,
 ) -> Iterator[Place]:
     """Serve until the context ends."""
     stage = wires.Stage(wire_day or day_of(SEED, day), SEED, speaks)
@@ -60,7 +74,7 @@ def served(
     ready, place, stop = threading.Event(), [], asyncio.Event()
 
     async def run() -> None:
-        server = wires.server(stage, Config(), loop, speed)
+        server = build(stage, loop, speed)
         async with server.on(0) as port:
             place.append(Place(port, server, loop))
             keep_time(loop, STEP_S * speed)

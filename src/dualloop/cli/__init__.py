@@ -11,12 +11,24 @@ from typing import Never
 
 import typer
 
-from dualloop.cli import asking, exchanging, running, simulating, steering, trading
+from dualloop.cli import asking, exchanging, morning, papering, running, simulating, steering, trading
 from dualloop.cli.app import app
 from dualloop.problems import STOPPED, Problem, explained
 from dualloop.show import console
 
-__all__ = ["app", "asking", "exchanging", "main", "run", "running", "simulating", "steering", "trading"]
+__all__ = [
+    "app",
+    "asking",
+    "exchanging",
+    "main",
+    "morning",
+    "papering",
+    "run",
+    "running",
+    "simulating",
+    "steering",
+    "trading",
+]
 
 
 def run(arguments: Sequence[str]) -> int:

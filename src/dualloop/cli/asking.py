@@ -12,6 +12,8 @@ from dualloop.problems import FAILED, NOT_FOUND, USAGE, Problem, need_writable
 from dualloop.show import console
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from dualloop.client import Record
     from dualloop.research.report import Span
     from dualloop.research.why import Candle
@@ -28,6 +30,7 @@ def status(journal: JournalDir = None, as_json: AsJson = False) -> None:
     from dualloop import client
     from dualloop.journal import is_worked_on
     from dualloop.market.costs import ChargeTable
+    from dualloop.modes.requests import counted
     from dualloop.research import documents
     from dualloop.research import status as statuses
     from dualloop.show import status as show
@@ -37,10 +40,15 @@ def status(journal: JournalDir = None, as_json: AsJson = False) -> None:
     started, known = record.book.run, client.config_of(record)
     charges = None if started is None else ChargeTable(started.charges, known.tables_folder() if known else None)
     found = statuses.of_facts(record.facts, charges, known.params() if known else Params())
-    running = is_worked_on(record.folder)
-    console.answer(
-        documents.status(record.folder, found, running), show.status(found, record.folder, running), as_json=as_json
-    )
+    running, asked = is_worked_on(record.folder), counted(record.folder)
+    document = documents.status(record.folder, found, running) | {"requests": dict(asked) or None}
+    console.answer(document, [*show.status(found, record.folder, running), *_requests(asked)], as_json=as_json)
+
+
+def _requests(asked: "Mapping[str, int]") -> list[str]:
+    """How often the broker was asked; nothing of a run that asked none."""
+    kinds = ", ".join(f"{kind} {count}" for kind, count in asked.items())
+    return [f"Requests to the broker: {kinds}."] if kinds else []
 
 
 @app.command()

@@ -16,7 +16,7 @@ from dualloop.config.kinds import TABLE, ConfigError, Kind, Section, check, kind
 from dualloop.config.sections import Config, own_tables
 
 _PREFIX = "DUALLOOP_"
-_SECRET = re.compile(r"secret|passw|pwd|totp|token|credential|private_?key|(^|_)m?pin(_|$)", re.IGNORECASE)
+_SECRET = re.compile(r"secret|passw|pwd|totp|token|credential|(api|private)_?key|(^|_)m?pin(_|$)", re.IGNORECASE)
 
 _SECTIONS: dict[str, type[Section]] = {field.name: field.type for field in fields(Config)}
 _KINDS: dict[tuple[str, ...], Kind] = {

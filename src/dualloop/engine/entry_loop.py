@@ -17,7 +17,7 @@ from dualloop.market.instruments import Contract
 from dualloop.market.quotes import Candle, Chain
 from dualloop.market.reasons import Direction, Verdict, Why
 from dualloop.market.units import SECOND_US, clock, rupees
-from dualloop.ports import BARS, BrokerError, Feed, Ticks
+from dualloop.ports import BARS, BrokerError, Feed, LoggedOut, Ticks
 from dualloop.strategy import entry
 from dualloop.strategy import exit as stops
 from dualloop.strategy.entry import Day, Row, Signal, Standing
@@ -155,6 +155,8 @@ class EntryLoop:
 
     def _tell_unread(self, error: Exception) -> None:
         """Say that a read has failed for good, once in a while: it is asked again every few seconds."""
+        if isinstance(error, LoggedOut):
+            self._desk.wire.dead_session(error)
         if self._now() >= self._tell_again_us:
             self._tell_again_us = self._now() + _TELL_AGAIN_US
             self._desk.alarm(f"a read failed three times: {type(error).__name__}: {error}", page=False)

@@ -20,7 +20,7 @@ from dualloop.market.calendar import Session
 from dualloop.market.quotes import Tick
 from dualloop.market.reasons import ExitReason
 from dualloop.market.units import SECOND_US
-from dualloop.ports import BrokerError, Feed, Ticks
+from dualloop.ports import BrokerError, Feed, LoggedOut, Ticks
 from dualloop.strategy import belief as beliefs
 from dualloop.strategy import exit as stops
 from dualloop.strategy import ladder
@@ -297,6 +297,8 @@ class Watcher:
                     self._desk.exits.know(contract, quote)
                     self._stream.put(Tick(contract, quote.ltp, self._now(), quote.bid, quote.ask, quote.exchange_us))
                 await asyncio.sleep(_QUOTE_TIMEOUT_S)
+        except LoggedOut as error:
+            self._desk.wire.dead_session(error)
         except (TimeoutError, BrokerError):
             pass  # silence goes on, and so does asking
         except Exception as error:

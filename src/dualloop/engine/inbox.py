@@ -247,7 +247,7 @@ class Inbox:
         ledger, tag, now = self._ledger, self._free_tag(report.tag), self._ledger.now()
         leg = tags.leg_of(report.tag)
         contract = report.contract or (twin.contract if twin else None)
-        position = tag if leg is f.Leg.ENTRY else self._seller_of(report, twin)
+        position = tag if leg is f.Leg.ENTRY else self._seller_of(report, contract, twin)
         possible = 0 <= report.filled <= (report.qty or report.filled)
         if contract is None or position is None or tag in ledger.book.orders or not possible:
             self._disbelieve_adoption(report)
@@ -289,10 +289,10 @@ class Inbox:
         names = [tag, *(f"{tag}{number}" for number in range(2, _MOST_TWINS + 1))]
         return next((name for name in names if name not in self._ledger.book.orders), tag)
 
-    def _seller_of(self, report: OrderReport, twin: Order | None) -> str | None:
+    def _seller_of(self, report: OrderReport, contract: Contract | None, twin: Order | None) -> str | None:
         """The position that an order without an intent belongs to: its twin's. But a sell is of what is held of its
         contract, once the twin's own position has sold all that it had."""
-        of = [p for p in self._ledger.book.positions.values() if p.contract == report.contract]
+        of = [p for p in self._ledger.book.positions.values() if p.contract == contract]
         held = [p for p in of if p.is_open]
         if twin is not None and (report.side is Side.BUY or not held or any(p.key == twin.position for p in held)):
             return twin.position

@@ -71,6 +71,8 @@ class Wire:
         """When the order book was last asked for."""
         self.read_us = 0
         """When the order book was last read well."""
+        self.log_in = "log in again"
+        """What a person does about a dead session."""
         self._failing: dict[str, int] = {}
         """Since when reads of something have failed, while they do."""
         self._ledger = ledger
@@ -127,7 +129,7 @@ class Wire:
             self._outcome(order, f.OrderRefused(now, order.tag, str(error), error.reject, sent_us))
             self._ledger.count_reject()
             if isinstance(error, LoggedOut):
-                self._page_dead_session(error)
+                self.dead_session(error)
         except Unreachable as error:
             self._outcome(order, f.OrderNotSent(self._ledger.now(), order.tag, str(error), sent_us))
         except BaseException as error:
@@ -270,20 +272,20 @@ class Wire:
         """A failed read shows nothing: not that an order is absent, and never that we are flat."""
         self._looks.clear()
         if isinstance(error, LoggedOut):
-            self._page_dead_session(error)
+            self.dead_session(error)
         now = self._ledger.now()
         since_us = self._failing.setdefault(what, now)
         if what not in self._told_unread and now - since_us >= _TELL_UNREAD_US:
             self._told_unread.add(what)
             self._ledger.alarm(f"the {what} cannot be read: {type(error).__name__}: {error}", page=False)
 
-    def _page_dead_session(self, error: LoggedOut) -> None:
+    def dead_session(self, error: LoggedOut) -> None:
         """Nothing can be left with a dead session: paged at once, again only after a while (F10)."""
         now = self._ledger.now()
         if now >= self._page_session_us:
             self._page_session_us = now + _PAGE_SESSION_US
             self._ledger.halt("the broker session is dead")
-            self._ledger.alarm(f"the broker session is dead ({error}): log in again; exits are tried until it lives")
+            self._ledger.alarm(f"the broker session is dead ({error}): {self.log_in}; exits are tried until it lives")
 
     def _was_read(self, what: str) -> None:
         self._failing.pop(what, None)

@@ -51,9 +51,10 @@ class Angel:
     name = "angel"
     limits = _LIMITS
 
-    def __init__(self, desk: Desk, logins: Logins, ticker: Ticker) -> None:
+    def __init__(self, desk: Desk, logins: Logins, ticker: Ticker, pin: str) -> None:
         self._desk = desk
         self._logins = logins
+        self._pin = pin
         names = Names(desk.market)
         trading = Trading(desk, names)
         self._empty = trading.empty
@@ -109,7 +110,7 @@ class Angel:
         if isinstance(body, Wrong):
             return bad_body(body)
         # AB1000 is the official list's code for credentials that do not match.
-        if (body.client_code, body.pin) != (self._desk.user.user_id, PIN):
+        if (body.client_code, body.pin) != (self._desk.user.user_id, self._pin):
             return no("AB1000")
         if not _SIX_DIGITS.fullmatch(body.totp):
             return no("AB1050")
@@ -168,9 +169,9 @@ class Angel:
         return self._logins.find("jwt", _bearer(request)) or _no_socket("Invalid Auth Token")
 
 
-def angel(desk: Desk, logins: Logins, ticker: Ticker) -> Angel:
+def angel(desk: Desk, logins: Logins, ticker: Ticker, pin: str = PIN) -> Angel:
     """The dialect over that desk."""
-    return Angel(desk, logins, ticker)
+    return Angel(desk, logins, ticker, pin)
 
 
 def _bearer(request: web.Request) -> str:

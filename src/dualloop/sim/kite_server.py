@@ -7,6 +7,7 @@ Facts and their sources: `shared/facts/brokers.md` A1 to A5, A10, A11. Orders ar
 import gzip
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hmac import compare_digest
+from typing import NamedTuple
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -28,6 +29,21 @@ DEMO = "demo"
 JSON = "application/json"
 _EXCHANGES = frozenset({"NSE", "BSE", "NFO", "BFO", "CDS", "BCD", "MCX"})
 """Of most of them nothing is listed here."""
+
+
+class App(NamedTuple):
+    """What a program of the one account knows."""
+
+    key: str = DEMO
+    secret: str = DEMO
+    request_token: str = DEMO
+
+    def __repr__(self) -> str:
+        return "App(***)"
+
+
+_DEMO_APP = App()
+
 _MOST_QUOTES, _MOST_SHORT_QUOTES = 500, 1000
 _LIMITS: Windows = {
     "quote": ((1, PER_SECOND),),
@@ -60,8 +76,9 @@ class Kite:
     name = "kite"
     limits = _LIMITS
 
-    def __init__(self, desk: Desk, logins: Logins, ticker: Ticker) -> None:
+    def __init__(self, desk: Desk, logins: Logins, ticker: Ticker, app: App) -> None:
         self._desk = desk
+        self._app = app
         self._logins = logins
         self._dump: dict[str, bytes] = {}
         trading = Trading(desk)
@@ -93,7 +110,7 @@ class Kite:
         """By `Authorization: token api_key:access_token`."""
         scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
         key, _, token = rest.partition(":")
-        login = self._logins.find("access", token) if scheme == "token" and key == DEMO else None
+        login = self._logins.find("access", token) if scheme == "token" and key == self._app.key else None
         return login or _token_failure()
 
     def said(self, what: Said) -> Answer:
@@ -120,31 +137,33 @@ class Kite:
 
     async def _login_page(self, ask: Ask) -> Answer:
         """What the browser is sent on to in the end, without asking anybody."""
-        if ask.request.query.get("api_key") != DEMO:
+        if ask.request.query.get("api_key") != self._app.key:
             return failure(400, "InputException", "Invalid `api_key`.")
-        where = f"/?action=login&type=login&status=success&request_token={DEMO}"
-        return Answer(302, "text/plain", f"request_token={DEMO}\n".encode(), {"Location": where})
+        token = f"request_token={self._app.request_token}"
+        where = f"/?action=login&type=login&status=success&{token}"
+        return Answer(302, "text/plain", f"{token}\n".encode(), {"Location": where})
 
     async def _log_in(self, ask: Ask) -> Answer:
         form = kite_wire.read_login_form(form_of(ask))
         if isinstance(form, Wrong):
             return failure(400, "InputException", form.what)
-        right = kite_wire.checksum(DEMO, DEMO, DEMO)
-        if form.api_key != DEMO or form.request_token != DEMO:
+        key, secret, token = self._app
+        right = kite_wire.checksum(key, token, secret)
+        if form.api_key != key or form.request_token != token:
             return failure(403, "TokenException", "Token is invalid or has expired.")
         if not compare_digest(form.checksum.encode(), right.encode()):
             return failure(403, "TokenException", "Invalid `checksum`.")
         user = self._desk.user
-        login = self._logins.begin(user.user_id, DEMO)
+        login = self._logins.begin(user.user_id, key)
         tokens = login.tokens
         return success(
-            kite_wire.write_session(kite_wire.Session(user, DEMO, tokens["access"], tokens["public"], login.at_us))
+            kite_wire.write_session(kite_wire.Session(user, key, tokens["access"], tokens["public"], login.at_us))
         )
 
     async def _log_out(self, ask: Ask) -> Answer:
         fields = dict(parse_qsl(ask.body.decode("utf-8", "replace"))) | dict(ask.request.query)
         login = self._logins.find("access", fields.get("access_token", ""))
-        if login is None or fields.get("api_key") != DEMO:
+        if login is None or fields.get("api_key") != self._app.key:
             return _token_failure()
         self._logins.end(login)
         return success(kite_wire.write_done())
@@ -227,12 +246,12 @@ class Kite:
         """By the query: a browser's WebSocket has no headers."""
         query = request.query
         login = self._logins.find("access", query.get("access_token", ""))
-        return login if login is not None and query.get("api_key") == DEMO else _token_failure()
+        return login if login is not None and query.get("api_key") == self._app.key else _token_failure()
 
 
-def kite(desk: Desk, logins: Logins, ticker: Ticker) -> Kite:
+def kite(desk: Desk, logins: Logins, ticker: Ticker, app: App = _DEMO_APP) -> Kite:
     """The dialect over that desk."""
-    return Kite(desk, logins, ticker)
+    return Kite(desk, logins, ticker, app)
 
 
 def item_of(desk: Desk, name: str) -> Item | None:

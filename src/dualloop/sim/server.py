@@ -91,8 +91,10 @@ class Server:
         self._mark(response)
 
     def _mark(self, response: web.StreamResponse) -> None:
-        """Whose answer it is, and when by the day's clock."""
+        """Whose answer it is, and when by the day's clock, how fast that passes included: a broker says neither."""
         response.headers["Server"] = SERVER
+        response.headers["X-Simulated-Speed"] = f"{self._speed:g}"
+        response.headers["X-Simulated-Now-Us"] = str(self.desk.now_us())
         response.headers["Date"] = formatdate(self.desk.now_us() // SECOND_US, usegmt=True)
 
     async def _front(self, request: web.Request) -> web.Response:
@@ -228,7 +230,7 @@ class Server:
         return handle
 
     async def _talk(self, request: web.Request, socket: Socket, login: Login) -> web.StreamResponse:
-        ws = web.WebSocketResponse(compress=False, max_msg_size=_LARGEST_BODY)
+        ws = web.WebSocketResponse(compress=False, autoping=False, max_msg_size=_LARGEST_BODY)
         await ws.prepare(request)
         assert request.transport is not None, "it has just shaken hands"
         pipe = Pipe(ws, request.transport, login, self._speed)
@@ -240,8 +242,12 @@ class Server:
             self._later(self.faults.socket_after_us(), self._befall, pipe, fate)
         try:
             async for message in ws:
-                if message.type is web.WSMsgType.TEXT and not pipe.half_open:
+                if pipe.half_open:
+                    continue
+                if message.type is web.WSMsgType.TEXT:
                     talk.heard(message.data)
+                elif message.type is web.WSMsgType.PING:
+                    await ws.pong(message.data)
         finally:
             self._talks.pop(pipe, None)
             talk.left()

@@ -1,0 +1,84 @@
+"""One day with a broker's prices, as a real account or a pretended one trades it: the same steps for both.
+
+Its time is the broker's; it can be steered, is watched, and is stopped by hand in good order.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import NamedTuple
+
+from dualloop.config import Config, ConfigError
+from dualloop.market.calendar import Session as Hours
+from dualloop.market.instruments import Master
+from dualloop.modes.doors import Door
+from dualloop.modes.ears import Ears
+from dualloop.modes.inputs import check_lots
+from dualloop.modes.reach import in_reach
+from dualloop.modes.requests import kept
+from dualloop.modes.runs import Run, Work
+from dualloop.modes.sessions import session_of
+from dualloop.modes.stopping import Signals, run_until_stopped
+from dualloop.modes.watchdog import Watchdog
+from dualloop.ports import Broker, BrokerError, Unreachable
+
+_MASTER_TRIES = 5
+_MASTER_TIMEOUT_S = 10.0
+
+Orders = Callable[[Door, Master], AbstractContextManager[Broker]]
+"""Where the day's orders go."""
+
+
+class GateShut(Exception):
+    """A day is refused: what is missing, and what to do about it (R31)."""
+
+    def __init__(self, where: str, what: str, fix: str) -> None:
+        super().__init__(what)
+        self.where, self.what, self.fix = where, what, fix
+
+
+class Traded(NamedTuple):
+    run: Run
+    stopped: bool
+    """By hand, before the day was over."""
+
+
+def check_hours(config: Config, hours: Hours) -> None:
+    """Raises `ConfigError` when the day's exit would begin after its close."""
+    if hours.at(config.params().exit_start_us) >= hours.close_us:
+        raise ConfigError("exit.start", f"the session of {hours.day} is over by then", "name an earlier time")
+
+
+def check_same_config(work: Work) -> None:
+    """Raises `GateShut` when the day was begun under other rules: they do not change under an open position."""
+    run = work.book.run
+    if run is not None and run.config_hash != work.config.digest():
+        what = f"this day was begun with configuration {run.config_hash}, this is {work.config.digest()}"
+        raise GateShut(str(work.folder), what, "start it with the configuration that the day was begun with")
+
+
+async def traded(work: Work, door: Door, orders: Orders, hours: Hours, ears: Ears, root: Path) -> bool:
+    """The day, from where its journal stops to its end; whether it was stopped by hand. Raises `BrokerError`."""
+    signals = Signals()
+    master = await _master(door)
+    check_lots(work.config, master)
+    with signals.heard(), orders(door, master) as broker:
+        work.begin_day(hours, door.now())
+        work.tell_damage(door.now())
+        session = session_of(work, hours, master, feed=door.feed, broker=broker, now=door.now, leave_first=True)
+        session.shout = ears.shout
+        session.desk.wire.log_in = door.log_in or session.desk.wire.log_in
+        async with Watchdog(ears.shout), in_reach(session, work.folder, root), kept(work.folder, door.counts):
+            return await run_until_stopped(session, signals)
+
+
+async def _master(door: Door) -> Master:
+    """The day's instruments; nothing can begin without them. Raises `BrokerError`."""
+    for _ in range(_MASTER_TRIES):
+        try:
+            async with asyncio.timeout(_MASTER_TIMEOUT_S):
+                return await door.feed.master()
+        except (BrokerError, TimeoutError):
+            await asyncio.sleep(1.0)
+    raise Unreachable("the day's instruments cannot be read")
