@@ -23,8 +23,6 @@ from mutants_sending import SENDING
 from mutants_watching import WATCHING
 
 MUTANTS: tuple[Mutant, ...] = (*SENDING, *LEAVING, *RECORDING, *WATCHING, *FOUND)
-NOT_YET = Path(__file__).with_name("mutants_not_yet.txt")
-"""Bugs that no hunt has caught, or that were not hunted for long enough: a name on each line. To be worked off."""
 TABLE = Path(__file__).with_name("mutant_seeds.json")
 MOST_DAYS = 10_000
 """A bug that so many days do not notice counts as not noticed."""
@@ -43,11 +41,6 @@ def known(table: Path = TABLE) -> dict[str, Known]:
     """The seeds by the name of the bug."""
     found: dict[str, Known] = json.loads(table.read_text(encoding="utf-8"))
     return found
-
-
-def not_yet(path: Path = NOT_YET) -> set[str]:
-    """The names of the bugs that nothing has noticed so far."""
-    return set(path.read_text(encoding="utf-8").split())
 
 
 def record(name: str, caught: Known, table: Path = TABLE) -> None:
