@@ -244,6 +244,30 @@ def test_a_renewal_takes_over_what_another_process_has_made_since(tmp_path: Path
     play(scene)
 
 
+def test_once_given_up_a_login_by_hand_in_another_process_is_found(tmp_path: Path) -> None:
+    """The trader does not log in again by itself, and goes on as soon as `dualloop login` has stored a session."""
+    path = tmp_path / "session-angel"
+
+    async def scene(loop: VirtualLoop, played: Played) -> None:
+        played.put(LOGIN, TOKENS)
+        played.put(PROFILE, DEMO)
+        async with login_at(played, loop, path) as login:
+            await login.begin()
+            played.put(LOGIN, wire.refusal("AB1000"))
+            await asyncio.sleep(60)
+            login.died(1)
+            await asyncio.sleep(60)
+            assert "AB1000" in login.given_up
+            others = {name: Secret(f"others.{name}") for name in ("jwt", "refresh", "feed")}
+            store(path, Stored("DEMO", others, loop.now_us()))
+            login.died(1)
+            await asyncio.sleep(1)
+            assert login.headers()["Authorization"] == "Bearer others.jwt"
+            assert (played.asked[LOGIN], login.given_up) == (2, "")
+
+    play(scene)
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -136,6 +136,8 @@ def test_only_a_whitelisted_error_is_a_refusal(tmp_path: Path) -> None:
     """Whatever else comes back may have been done: a 400 that speaks of a time-out, a page, an error without a type."""
     bodies = [
         (400, kite_wire.write_failure(Failure(Trouble.REFUSED, "Request timed out", "OrderException"))),
+        (400, kite_wire.write_failure(Failure(Trouble.REFUSED, "No word from the gateway", "OrderException"))),
+        (400, kite_wire.write_failure(Failure(Trouble.REFUSED, "Please check the order book", "OrderException"))),
         (400, b'{"status":"error","message":"no","data":null}'),
         (400, b"<html>Bad Request</html>"),
         (403, b"<html>Forbidden</html>"),

@@ -109,6 +109,9 @@ class AngelFeed:
     # -- what is listed ----------------------------------------------------------------------
 
     async def master(self) -> Master:
+        """Read once a day: it is tens of megabytes."""
+        if self._master is not None:
+            return self._master
         rows = await listed(self._folder, self._source, self._hours.day, dumped(self._open_http), nifty_options)
         self._names, self._master = Names(rows), master(rows, self._hours.day)
         return self._master

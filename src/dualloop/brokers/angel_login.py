@@ -132,10 +132,11 @@ class AngelLogin:
         return self._tokens
 
     def died(self, number: int) -> None:
-        """That session was answered as dead: a renewal begins, unless it is known already, or tried in vain."""
+        """That session was answered as dead: a renewal begins, unless it is known already. Once it was tried in vain,
+        only what a person has logged in meanwhile is looked for."""
         begun = self._renewing is not None and not self._renewing.done()
         early = asyncio.get_running_loop().time() < self._not_before_s
-        if number == self.number and not (begun or early or self.given_up):
+        if number == self.number and not (begun or early):
             self._start()
 
     # -- logging in --------------------------------------------------------------------------
@@ -166,6 +167,8 @@ class AngelLogin:
         with suppress(OSError, SecretsError):  # what cannot be read is not taken over
             if await self.taken_over():
                 return
+        if self.given_up:
+            raise LoggedOut(self.given_up)
         try:
             pause_s = await self._tried(last=False)
             if pause_s is not None:

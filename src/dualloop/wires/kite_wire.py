@@ -35,7 +35,8 @@ STATUS_OF = {
 
 TOO_MANY = 429
 _NO = frozenset(each for each, status in STATUS_OF.items() if 400 <= status < 500 and each != "TokenException")
-_TIMED_OUT = ("timed out", "timeout", "time out", "timed-out")
+_UNSURE = ("timed out", "timeout", "time out", "timed-out", "gateway", "order book", "orderbook")
+"""Words of a refusal that speaks of an outcome which nobody knows."""
 _CODE_OF = {
     Trouble.LOGIN: "TokenException",
     Trouble.RATE: "NetworkException",
@@ -85,7 +86,7 @@ def read_failure(status: int, body: bytes) -> Failure:
         return Failure(Trouble.RATE, shown, code)
     if status == STATUS_OF["TokenException"] and code == "TokenException":
         return Failure(Trouble.LOGIN, shown, code)
-    if code in _NO and status < 500 and not any(each in text.lower() for each in _TIMED_OUT):
+    if code in _NO and status < 500 and not any(each in text.lower() for each in _UNSURE):
         return Failure(Trouble.REFUSED, shown, code)
     return Failure(Trouble.UNSURE, shown, code)
 
