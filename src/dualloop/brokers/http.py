@@ -18,6 +18,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from dualloop.brokers import dialling
 from dualloop.brokers.budgets import Budget
 from dualloop.brokers.secrets import hide
 from dualloop.market.reasons import Reject
@@ -247,11 +248,4 @@ def _error(way: _Way, words: str) -> BrokerError:
 
 
 def _words(error: BaseException) -> str:
-    """What went wrong, without the address that was asked: its query may hold a token."""
-    if isinstance(error, _Broken):
-        return str(error)
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return f"its certificate is not trusted ({error.certificate_error})"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return type(error).__name__
+    return str(error) if isinstance(error, _Broken) else dialling.words(error)
