@@ -243,6 +243,31 @@ def test_an_order_that_the_broker_doubled_is_to_be_covered_within_a_minute_after
     assert {"I1 halted", "I1 paged", "I1 covered"} <= set(tried(left_alone))
 
 
+@pytest.mark.parametrize(("pages", "broken"), [((0,), False), ((1,), False), ((), True)])
+def test_who_was_paged_of_an_oversale_knows_of_it_when_the_rest_of_the_contract_is_sold(
+    pages: tuple[int, ...], broken: bool
+) -> None:
+    """Another position of the contract makes up for it at the account until it is sold, too."""
+    second = tag_of(f.Leg.ENTRY, 9)
+
+    async def story(court: Court) -> None:
+        await court.hold()
+        court.intend(second, adopted="bought twice")
+        court.told(second, await court.send(second, 16_000))
+        court.intend(EXIT, 2 * LOT, adopted="sold twice", position=second)
+        court.told(EXIT, await court.send(EXIT, 14_900, 2 * LOT))
+        for sale in range(2):
+            if sale in pages:
+                court.page()
+            court.note(f.Halted, "oversold")
+            court.wait(20)
+            if sale == 0:
+                await court.order(OTHER, 14_900)
+        await court.order(tag_of(f.Leg.COVER, 5), 15_100)
+
+    assert ("I1 paged" in tried(story)) == broken
+
+
 @pytest.mark.parametrize(("told", "broken"), [(True, False), (False, True)])
 def test_each_time_that_more_is_sold_than_held_somebody_is_paged(told: bool, broken: bool) -> None:
     async def story(court: Court) -> None:
@@ -583,6 +608,18 @@ def test_a_lone_absurd_price_demands_no_exit_and_raises_no_stop() -> None:
 
     for each in (100, 60_000, 0):
         assert tried(partial(story, absurd=each)) == []
+
+
+def test_who_looks_once_an_interval_may_have_seen_the_price_that_came_back() -> None:
+    """Three absurd prices between two looks, then a price far above them: no look need have met a stop."""
+
+    async def story(court: Court, back: int) -> None:
+        await falls(court, 150, 151, 152, back)
+        court.wait(12)
+
+    assert tried(partial(story, back=14_900), "exit.cadence=5s") == []
+    assert tried(partial(story, back=11_000), "exit.cadence=5s") == ["I9 stop"]
+    assert tried(partial(story, back=14_900), "exit.cadence=tick") == ["I9 stop"]
 
 
 def test_a_frozen_stream_hides_no_stop_that_the_quotes_have_reached() -> None:

@@ -56,6 +56,9 @@ class AtTheAccount:
         """When the account had not the money for a cover: what others have sold binds it, too."""
         self._held: dict[str, int] = {}
         """Units of each position, as they were last recorded."""
+        self._below_us: dict[str, int] = {}
+        """By position: since when more of it was sold than there was. Another one of the contract may make up for it
+        at the account for a while: who was paged then has been told."""
         self._sales: dict[str, Sale] = {}
         """By position: the last one of which nobody was paged yet."""
         self._compared_us = 0
@@ -109,6 +112,10 @@ class AtTheAccount:
             if whole.held < min(0, self._held.get(key, 0)):
                 self._sales[key] = Sale(self._ground.now_us(), self._record.pages_told)
             self._held[key] = whole.held
+            if whole.held < 0:
+                self._below_us.setdefault(key, self._ground.now_us())
+            else:
+                self._below_us.pop(key, None)
 
     def look(self) -> None:
         """I2 and I3: what our live orders may still sell."""
@@ -175,7 +182,8 @@ class AtTheAccount:
             if ground.now_us() - max(since_us, alive_us + 10 * SECOND_US) > _TOLD_US:
                 if not (record.halted or record.monitoring):
                     ground.say("I1 halted", contract, f"{record.held_of(contract)} held, and new entries are allowed")
-                if record.paged_us < since_us - _TOLD_US:
+                known_us = (us for key, us in self._below_us.items() if record.rounds[key].contract == contract)
+                if record.paged_us < min(known_us, default=since_us) - _TOLD_US:
                     ground.say("I1 paged", contract, f"{record.held_of(contract)} held, and nobody was paged")
 
     def _told_of_each(self) -> None:

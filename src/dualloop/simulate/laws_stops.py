@@ -195,7 +195,17 @@ class Stops:
             stream.believed, stream.sure, stream.waiting = ltp, True, (ltp, now_us)
         else:
             stream.jump, stream.sure = (ltp, now_us) if stream.sure else None, False
+            self._sampled(contract, ltp)
         stream.last, stream.last_us, stream.stamp_us = ltp, now_us, at_us
+
+    def _sampled(self, contract: Contract, ltp: int) -> None:
+        """Who looks only once an interval may have seen this price alone, and nothing at or under a stop."""
+        if self._ground.params.cadence_us == 0:
+            return
+        for whole in self._record.open_rounds():
+            watch = self._watches[whole.key]
+            if whole.contract == contract and ltp > max(watch.initial, watch.trail):
+                watch.due_us = watch.under_us = None
 
     def _within(self, contract: Contract, ltp: int) -> bool:
         """Whether the price is inside the day's circuit: one outside is dropped by whoever knows that."""
