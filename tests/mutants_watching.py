@@ -96,8 +96,8 @@ WATCHING: tuple[Mutant, ...] = (
         "I9, L2: nothing fresh is looked at while something is held",
         Cut(
             _LOOP,
-            "if stale is not None and now - self._heard_us >= stale and self._asking is None:",
-            "if stale is not None and now < self._heard_us and self._asking is None:",
+            "if stale is not None and now - self._streamed_us >= stale:",
+            "if stale is not None and now < self._streamed_us:",
         ),
     ),
     planted(

@@ -13,7 +13,7 @@ from dualloop.book import facts as f
 from dualloop.book.orders import State
 from dualloop.market.reasons import ExitReason, Product, Reject, Side, Why
 from dualloop.market.units import SECOND_US
-from dualloop.ports import OrderRequest, OrderStatus
+from dualloop.ports import OrderRequest, OrderStatus, Refused
 from dualloop.sim import account_faults as faults
 from dualloop.sim.account_faults import Telling, Trip
 from dualloop.sim.account_line import Call
@@ -279,6 +279,30 @@ def test_an_exit_sent_long_after_its_decision_has_the_price_of_now(tmp_path: Pat
 
     world.run(hook=in_turn(("09:31:00", refuse), ("09:40:00", heal)))
     assert 0 <= seconds_from(world, "09:40:00", the_position(world).closed_us) <= 60
+    sound(world)
+
+
+@pytest.mark.parametrize("fills", [True, False])
+def test_the_order_book_is_read_before_an_exit_that_was_refused_is_sent_again(tmp_path: Path, fills: bool) -> None:
+    """The broker says no and has the order all the same: another one would sell a second time."""
+    world = scene(tmp_path, prices=FALL)
+    world.account.faults.place.append(faults.WELL, Trip(answer=Refused))
+    world.account.faults.reports.always(faults.UNTOLD)
+    world.run(hook=in_turn(("09:31:00", turn(depth=None if fills else 0)), ("09:32:20", turn(depth=None))))
+    assert len(placed(world, Side.SELL)) == 1
+    assert seconds_from(world, "09:32:00" if fills else "09:32:20", the_position(world).closed_us) <= 5
+    sound(world)
+
+
+def test_an_order_book_that_cannot_be_read_keeps_no_refused_exit_from_being_sent_again(tmp_path: Path) -> None:
+    world = scene(tmp_path, prices=FALL)
+    world.account.faults.place.append(faults.WELL, faults.refuse(Reject.OTHER))
+
+    def unread(world: AccountWorld) -> None:
+        world.account.faults.orders.always(faults.FAILS)
+
+    world.run(hook=in_turn(("09:31:50", unread), ("09:33:00", heal)))
+    assert seconds_from(world, "09:32:00", the_position(world).closed_us) <= 2
     sound(world)
 
 

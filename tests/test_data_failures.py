@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,98 @@ def test_a_stream_that_repeats_an_old_price_is_stale(tmp_path: Path) -> None:
     position = the_position(world)
     assert position.exit_reason is ExitReason.INITIAL_SL
     assert seconds_from(world, "09:32:00", position.closed_us) <= 8
+    sound(world)
+
+
+class Polled(PassingFeed):
+    """Notes when each quote was asked for; the answer takes so long."""
+
+    def __init__(self, inner: Feed, world: AccountWorld, late_s: float = 0.0) -> None:
+        super().__init__(inner)
+        self.asked: list[int] = []
+        self._world, self._late_s = world, late_s
+
+    async def quote(self, contract: Contract) -> Quote | None:
+        self.asked.append(self._world.loop.now_us())
+        quote = await self.inner.quote(contract)
+        await asyncio.sleep(self._late_s)
+        return quote
+
+
+@pytest.mark.parametrize(("late_s", "apart_s"), [(0.0, 1.1), (0.4, 1.1), (2.0, 2.1)])
+def test_a_stale_stream_is_polled_every_second_however_many_quotes_come(
+    tmp_path: Path, late_s: float, apart_s: float
+) -> None:
+    """R14, D1: a polled quote is not the stream: asking goes on as often; an answer that takes its time is heard."""
+    world = scene(tmp_path, prices=DOWN)
+    feeds: list[Polled] = []
+
+    def feed(inner: Feed) -> Feed:
+        feeds.append(Polled(inner, world, late_s))
+        return feeds[0]
+
+    def freeze(world: AccountWorld) -> None:
+        world.account.faults.no_ticks = True
+
+    world.run(feed=feed, hook=at("09:31:50", freeze))
+    asked = [us for us in feeds[0].asked if world.at("09:31:50") <= us < world.at("09:32:00")]
+    assert seconds_from(world, "09:31:50", asked[0]) <= 4
+    assert all(later - us <= apart_s * SECOND_US for us, later in pairwise(asked))
+    assert seconds_from(world, "09:32:00", the_position(world).closed_us) <= 1.5 + 2 * late_s
+    sound(world)
+
+
+class Lagging(Ticks):
+    """From some time on every price comes 20 s late, with the exchange's own time on it."""
+
+    def __init__(self, inner: Ticks, world: AccountWorld, since_us: int) -> None:
+        super().__init__(stale_after_us=inner.stale_after_us, patience_us=inner.patience_us, resolution="1s")
+        self._inner, self._world, self._since_us = inner, world, since_us
+        self._own: list[Tick] = []
+
+    def put(self, tick: Tick) -> None:
+        self._own.append(tick)
+        self._inner.put(tick)
+
+    async def __anext__(self) -> Tick:
+        while True:
+            tick = await anext(self._inner)
+            if tick.exchange_us is None:
+                tick = tick._replace(exchange_us=tick.at_us)
+            if any(tick.at_us == each.at_us for each in self._own) or tick.at_us < self._since_us:
+                return tick
+            asyncio.get_running_loop().call_later(20, self._arrive, tick)
+
+    def _arrive(self, tick: Tick) -> None:
+        late = tick._replace(at_us=self._world.loop.now_us())
+        self._own.append(late)
+        self._inner.put(late)
+
+
+class LaggingFeed(Polled):
+    """Streams lag."""
+
+    def ticks(self, contract: Contract) -> Ticks:
+        return Lagging(self.inner.ticks(contract), self._world, self._world.at("09:30:40"))
+
+
+def test_a_stream_that_lags_behind_the_exchange_is_polled_and_the_stop_leaves_on_a_present_price(
+    tmp_path: Path,
+) -> None:
+    """D2: prices arrive every second, each newer than the one before, and all of them are 20 s old."""
+    world = scene(tmp_path, prices=DOWN)
+    feeds: list[LaggingFeed] = []
+
+    def feed(inner: Feed) -> Feed:
+        feeds.append(LaggingFeed(inner, world))
+        return feeds[0]
+
+    world.run(feed=feed)
+    asked = [us for us in feeds[0].asked if world.at("09:31:10") <= us < world.at("09:32:00")]
+    assert len(asked) >= 45
+    position = the_position(world)
+    assert position.exit_reason is ExitReason.INITIAL_SL
+    assert seconds_from(world, "09:32:00", position.closed_us) <= 2
     sound(world)
 
 

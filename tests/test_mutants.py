@@ -74,7 +74,8 @@ def test_every_bug_is_caught_on_its_seed(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(_JOBS) as pool:
         found = pool.map(escaped, [mutant for mutant in MUTANTS if mutant.name in known()])
-        assert [each for each in found if each] == []
+        missed = [each for each in found if each]
+        assert missed == [], "\n".join(missed)
 
 
 def test_the_program_as_it_is_breaks_no_law_on_any_of_these_seeds(tmp_path: Path) -> None:

@@ -25,7 +25,9 @@ from dualloop.strategy import belief as beliefs
 from dualloop.strategy import exit as stops
 from dualloop.strategy import ladder
 
-_QUOTE_TIMEOUT_S = 1.0
+_QUOTE_TIMEOUT_S = 3.0
+"""A broker that answers one quote a second may have another question before this one."""
+_POLL_US = SECOND_US
 _BLIND_US, _PAGE_BLIND_US = 10 * SECOND_US, 30 * SECOND_US
 
 
@@ -93,7 +95,10 @@ class Watcher:
         last = desk.last_price.get(position.key, position.entry_price)
         self._belief = desk.beliefs.pop(position.key, beliefs.Belief(last))
         self._leaving = desk.leaving.get(position.key)
-        self._heard_us = desk.now()
+        self._heard_us = self._streamed_us = desk.now()
+        """When the last news came at all, and the last by the stream that was of the present (R14)."""
+        self._asked_us = self._polled_us = 0
+        """When a quote was last asked for, and when the last one came: by this clock, as prices are stamped."""
         self._exchange_us = 0
         """The newest time that the exchange has put on a price."""
         self._weighed: tuple[int, int] | bool = False
@@ -159,18 +164,21 @@ class Watcher:
         return self._desk.now() - self._now() if self._desk.real else 0
 
     def _hear(self, tick: Tick) -> None:
+        polled = tick.at_us == self._polled_us
         if set_back_us := self._set_back_us():
             tick = tick._replace(at_us=tick.at_us + set_back_us)
         if tick.exchange_us is not None and tick.exchange_us < self._exchange_us:
             return  # older than what was heard by the exchange's own clock
         if self._is_impossible(tick.ltp):
             # No sign of life: silence goes on. But the exchange may have moved its circuit, so that is asked for anew.
-            if self._desk.real and self._asking is None:
+            if self._desk.real:
                 self._ask_quote()
             return
         self._desk.heard_us[self._position.key] = tick.at_us
         if tick.exchange_us is None or tick.exchange_us > self._exchange_us:
             self._heard_us = tick.at_us  # a price that is only repeated is no news: the stream goes stale (D2)
+            if not polled and not self._is_old(tick):
+                self._streamed_us = tick.at_us
             self._exchange_us = tick.exchange_us or self._exchange_us
         stamped = tick.exchange_us is not None and (tick.exchange_us, tick.ltp)
         if tick.at_us <= self._position.opened_us or (stamped and stamped == self._weighed):
@@ -184,12 +192,18 @@ class Watcher:
         self._belief, believed = beliefs.offer(self._belief, tick.ltp, tick.at_us)
         for price in believed:
             self._decide(tick, price)
-        if self._belief.held_back and self._asking is None:
+        if self._belief.held_back:
             self._ask_quote()
+
+    def _is_old(self, tick: Tick) -> bool:
+        """Whether a price was the exchange's so long ago that silence would have been as good. Where it is this
+        machine's clock that is ahead, quotes are asked for in vain and nothing else comes of it."""
+        stale_us = self._stream.stale_after_us
+        return stale_us is not None and tick.exchange_us is not None and tick.at_us - tick.exchange_us > stale_us
 
     def _is_impossible(self, ltp: int) -> bool:
         """Whether a price lies outside the day's circuit, where that is known (R25)."""
-        known = self._desk.exits.touch(self._position.contract)
+        known = self._desk.exits.touches.of(self._position.contract)
         return ltp <= 0 or (known is not None and not ladder.is_possible(known._replace(ltp=ltp)))
 
     def _in_cadence(self, at_us: int) -> bool:
@@ -205,7 +219,7 @@ class Watcher:
     def _decide(self, tick: Tick, price: int) -> None:
         """Hold, raise the stop, or set out to leave, on one believed price."""
         desk, position = self._desk, self._position
-        desk.exits.heard(tick._replace(ltp=price))
+        desk.exits.touches.heard(tick._replace(ltp=price))
         if self._leaving is not None:
             return
         watch = stops.see(desk.watch(position), price, self._params)
@@ -246,7 +260,7 @@ class Watcher:
         moments = [self._session.over_us + set_back_us]
         stale = self._stream.stale_after_us
         if stale is not None:
-            moments.append(max(self._heard_us + stale, now + SECOND_US))
+            moments.append(max(self._streamed_us + stale, self._asked_us + _POLL_US))
             if self._leaving is None:
                 moments.append(self._exit_us + stale + set_back_us)
         if self._belief.due_us is not None:
@@ -264,7 +278,7 @@ class Watcher:
             self._belief, believed = beliefs.accept(self._belief)
             for price in believed:
                 self._decide(tick, price)
-        if stale is not None and now - self._heard_us >= stale and self._asking is None:
+        if stale is not None and now - self._streamed_us >= stale:
             self._ask_quote()
         if stale is not None and self._desk.real:
             self._tell_silence(now - self._heard_us - stale)  # quotes are asked only once the stream is stale
@@ -285,18 +299,22 @@ class Watcher:
                 self._desk.alarm(text, page=page, until=f.Until.FLAT)
 
     def _ask_quote(self) -> None:
-        """Ask for the quote beside the stream (R14, R25); its answer comes in by the stream's own door."""
-        self._asking = asyncio.get_running_loop().create_task(self._quote())
+        """Ask for the quote beside the stream (R14, R25), one at a time and once a second at most; its answer comes in
+        by the stream's own door."""
+        now = self._now() + self._set_back_us()
+        if self._asking is None and now - self._asked_us >= _POLL_US:
+            self._asked_us = now
+            self._asking = asyncio.get_running_loop().create_task(self._quote())
 
     async def _quote(self) -> None:
+        contract = self._position.contract
         try:
             async with asyncio.timeout(_QUOTE_TIMEOUT_S):
-                quote = await self._feed.quote(self._position.contract)
-                if quote is not None:
-                    contract = self._position.contract
-                    self._desk.exits.know(contract, quote)
-                    self._stream.put(Tick(contract, quote.ltp, self._now(), quote.bid, quote.ask, quote.exchange_us))
-                await asyncio.sleep(_QUOTE_TIMEOUT_S)
+                quote = await self._feed.quote(contract)
+            if quote is not None:
+                self._desk.exits.touches.know(contract, quote)
+                self._polled_us = self._now()
+                self._stream.put(Tick(contract, quote.ltp, self._polled_us, quote.bid, quote.ask, quote.exchange_us))
         except LoggedOut as error:
             self._desk.wire.dead_session(error)
         except (TimeoutError, BrokerError):
@@ -305,7 +323,6 @@ class Watcher:
             if not self._told_quote:
                 self._told_quote = True
                 self._desk.alarm(f"asking for a quote failed: {type(error).__name__}: {error}", page=False)
-            await asyncio.sleep(_QUOTE_TIMEOUT_S)
         finally:
             self._asking = None
 

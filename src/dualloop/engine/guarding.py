@@ -57,7 +57,7 @@ class Guard:
             holdings = await self._wire.positions()
             if holdings is None:
                 return
-            await desk.exits.ask_touch(position)
+            await desk.exits.touches.ask(position.contract)
             net = sum(each.net for each in holdings if each.contract == position.contract)
             short = min(-position.held, -(net - max(self._wire.others.get(position.contract, 0), 0)))
             self._not_short[position.key] += short <= 0
@@ -66,7 +66,7 @@ class Guard:
 
     async def _reprice(self, position: Position, order: Order) -> None:
         """A cover that rests follows the market; one that cannot be changed any more is cancelled and sent anew."""
-        await self._desk.exits.ask_touch(position)
+        await self._desk.exits.touches.ask(position.contract)
         limit = self._cover_limit(position)
         if order.changes >= ladder.MOST_CHANGES or order.last_answer is f.Answer.REFUSED or order.unheeded > 1:
             await self._wire.cancel(order, "it cannot be re-priced any more: it is sent anew")
@@ -84,7 +84,7 @@ class Guard:
             self._ledger.alarm(f"{what}; {doing}: compare the position in the broker's app")
 
     def _cover_limit(self, position: Position) -> int:
-        touch = self._desk.exits.touch(position.contract) or ladder.Touch(position.last_price)
+        touch = self._desk.exits.touches.of(position.contract) or ladder.Touch(position.last_price)
         return ladder.cover_limit(touch, self._desk.master[position.contract].tick)
 
     def _cover_intent(self, position: Position, qty: int) -> f.OrderIntended:
@@ -117,7 +117,7 @@ class Guard:
             if not position.is_open or position.is_leaving:
                 return
             tick = self._desk.master[position.contract].tick
-            touch = self._desk.exits.touch(position.contract)
+            touch = self._desk.exits.touches.of(position.contract)
             low = 0 if touch is None else touch.low_limit or 0
             trigger, limit = ladder.disaster_levels(position.initial, tick, low)
             live = position.live_exits

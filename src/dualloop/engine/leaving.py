@@ -6,16 +6,16 @@ cancelled, confirmed and sent anew for the rest (§5.8). A refused exit is never
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from dualloop.book import facts as f
 from dualloop.book import tags
 from dualloop.book.orders import State
 from dualloop.book.positions import Order, Position
 from dualloop.engine.ledger import Ledger
+from dualloop.engine.touches import Touches
 from dualloop.engine.wire import SEND_TIMEOUT_S, Wire
-from dualloop.market.instruments import Contract, Master
-from dualloop.market.quotes import Quote, Tick
+from dualloop.market.instruments import Master
 from dualloop.market.reasons import Product, Reject, Side
 from dualloop.market.units import SECOND_US
 from dualloop.ports import Change, OrderRequest
@@ -28,11 +28,12 @@ _MOST_ABSENT = 3
 """Exits of one position that may vanish before a person is needed (design §6)."""
 _ABSENT_AGAIN_US = 300 * SECOND_US
 """How long nothing is sent then."""
+_READ_TAKES_US = int(SEND_TIMEOUT_S * SECOND_US)
+"""A book read that ended so long after an answer was surely begun after it."""
 _MOST_UNHEEDED = 2
 _PATIENT_US = 60 * SECOND_US
 _PAGE_AFTER_US = 30 * SECOND_US
 _PAGE_AGAIN_US = 300 * SECOND_US
-_QUOTE_TIMEOUT_S = 1.0
 _AT_ONCE = (Reject.LOGIN, Reject.ADDRESS, Reject.MARGIN, Reject.CLOSED)
 """Refusals that only a person, or time, can mend: paged at once."""
 
@@ -48,8 +49,7 @@ class Leaving:
         prices: dict[str, int],
         by_hand: Callable[[Position], str],
     ) -> None:
-        self.quote: Callable[[Contract], Awaitable[Quote | None]] | None = None
-        """Asks for the present quote; None where prices alone decide."""
+        self.touches = Touches()
         self._ledger = ledger
         self._wire = wire
         self._master = master
@@ -61,13 +61,14 @@ class Leaving:
         self._slice: dict[str, int] = {}
         self._learnt: set[str] = set()
         """Tags of refused exits whose reason has been dealt with."""
+        self._looked_for: set[str] = set()
+        """Tags of refused exits that the order book was asked for."""
         self._resorts = 0
         """Exits that were made without a record."""
         self._verified: set[str] = set()
         """Positions of an earlier start that the account was seen to have."""
         self.doubtful = wire.doubtful
         self._product: dict[str, Product] = {}
-        self._touches: dict[Contract, Touch] = {}
 
     def lock(self, position: Position) -> asyncio.Lock:
         """Held by whoever sends or changes an order of the position."""
@@ -86,8 +87,9 @@ class Leaving:
             rate_s = 0.0
             for pause_s in self._pauses_s(position):
                 await asyncio.sleep(max(pause_s, rate_s))
+                await self._look_for_refused(position)
                 if position.is_leaving:
-                    await self.ask_touch(position)  # what the decision saw is old by now
+                    await self.touches.ask(position.contract)  # what the decision saw is old by now
                 await self._mend(position)
                 has = await self.account_has(position)
                 missing = self._ledger.book.held_of(position.contract) - has
@@ -108,6 +110,21 @@ class Leaving:
                 self._tell(position, f"{told}: look in the broker's app before anything is sold by hand")
             elif position.is_open and not position.live_exits:
                 self._page(position, f"exit of {position.entry.symbol} keeps failing")
+
+    async def _look_for_refused(self, position: Position) -> None:
+        """An exit that the broker refused may stand in its book all the same: one read before another is sent (§5.1).
+
+        A read that fails keeps nobody: its words were those of a refusal.
+        """
+        refused = {
+            order.tag: order.answered_us
+            for order in position.exits
+            if order.state is State.REFUSED and order.tag not in self._looked_for
+        }
+        if refused and not self._wire.broker.at_once:
+            self._looked_for.update(refused)
+            if self._wire.read_us - max(refused.values()) < _READ_TAKES_US:
+                await self._wire.refresh()
 
     def _pauses_s(self, position: Position) -> tuple[float, ...]:
         """Three tries a round in the first minute, then one: refused orders count at a broker too (F13)."""
@@ -225,7 +242,9 @@ class Leaving:
         number = len(ledger.book.orders) + self._resorts
         tag = tags.make(ledger.mode, ledger.day, ledger.book.epoch, number, f.Leg.EXIT, tags.LAST_RESORT)
         at_once = self._wire.broker.at_once
-        limit = None if at_once else self._limit(position, self.touch(position.contract) or Touch(position.last_price))
+        limit = (
+            None if at_once else self._limit(position, self.touches.of(position.contract) or Touch(position.last_price))
+        )
         contract, symbol = position.contract, position.entry.symbol
         product = self._product.get(position.key, position.entry.product)
         now = self._ledger.now()
@@ -235,7 +254,7 @@ class Leaving:
         """The disaster stop made the exit without a record: it cannot sell more than it holds."""
         for order in position.live_exits:
             if order.rests_as_stop and order.order_id is not None:
-                touch = self.touch(position.contract) or Touch(position.last_price)
+                touch = self.touches.of(position.contract) or Touch(position.last_price)
                 return order.order_id, Change(order.filled + units, self._limit(position, touch))
         return None
 
@@ -248,7 +267,7 @@ class Leaving:
             match order.reject:
                 case Reject.PRICE_BAND:
                     self._band_refusals[position.key] = self._band_refusals.get(position.key, 0) + 1
-                    await self.ask_touch(position)
+                    await self.touches.ask(position.contract)
                 case Reject.FREEZE:
                     lot = self._master[position.contract].lot
                     self._slice[position.key] = max(order.qty // 2 // lot * lot, lot)
@@ -298,8 +317,8 @@ class Leaving:
             self._band_refusals.pop(position.key, None)  # what was taken and does not fill may go lower again
         elif order.last_reject is Reject.PRICE_BAND:
             self._band_refusals[position.key] = self._band_refusals.get(position.key, 0) + 1
-        await self.ask_touch(position)
-        limit = self._limit(position, self._touches.get(position.contract) or Touch(position.last_price))
+        await self.touches.ask(position.contract)
+        limit = self._limit(position, self.touches.of(position.contract) or Touch(position.last_price))
         if (limit, None) != (order.limit, order.trigger) and not order.over:
             await self._wire.change(order, Change(order.qty, limit), "not filled yet: closer to what is bid")
 
@@ -327,43 +346,12 @@ class Leaving:
 
     def _touch_of(self, position: Position, card: f.ExitCard) -> Touch:
         """The touch that the decision saw, with the circuits known: the first exit waits for no read. Then the last."""
-        known = self._touches.get(position.contract)
+        known = self.touches.of(position.contract)
         if known is not None and position.is_leaving:
             return known
         ltp = card.ltp or self._prices.get(position.key) or position.last_price
         touch = Touch(ltp, card.bid, card.ask)
         return touch if known is None else touch._replace(low_limit=known.low_limit, high_limit=known.high_limit)
-
-    def heard(self, tick: Tick) -> None:
-        """A believed price of the stream: newer than any quote; the circuit stays as it was told."""
-        known = self._touches.get(tick.contract, Touch(tick.ltp))
-        bid = tick.bid or (
-            known.bid and min(known.bid, tick.ltp)
-        )  # a stream without a touch: the quote's, if it can be
-        self._touches[tick.contract] = known._replace(ltp=tick.ltp, bid=bid, ask=tick.ask)
-
-    async def ask_touch(self, position: Position) -> None:
-        """Ask for the present quote; what cannot be had leaves the last known."""
-        if self.quote is None:
-            return
-        try:
-            async with asyncio.timeout(_QUOTE_TIMEOUT_S):
-                quote = await self.quote(position.contract)
-        except Exception:
-            return  # the ladder goes on with what is known
-        if quote is not None:
-            self.know(position.contract, quote)
-
-    def know(self, contract: Contract, quote: Quote) -> None:
-        """A quote was seen. A circuit that its own price lies outside of is wrong, and the one known before stays."""
-        if quote.ltp <= 0:
-            return
-        touch = Touch(quote.ltp, quote.bid, quote.ask, quote.low_limit, quote.high_limit)
-        self._touches[contract] = ladder.with_circuit(touch, self.touch(contract))
-
-    def touch(self, contract: Contract) -> Touch | None:
-        """The last quote known of a contract."""
-        return self._touches.get(contract)
 
     # -- a person is needed ------------------------------------------------------------------
 

@@ -72,7 +72,7 @@ class Session:
         self.operator = OperatorLoop(desk)
         self._keeper = None if desk.wire.broker.at_once else Keeper(desk)
         if self._keeper is not None:
-            desk.exits.quote = feed.quote
+            desk.exits.touches.quote = feed.quote
         self.shout: Callable[[str], None] = lambda text: print(text, file=sys.stderr)
         """Where a person is called when the journal is dead and nothing can be recorded."""
 
