@@ -14,7 +14,7 @@ from dualloop.market.quotes import Candle, Quote, Tick
 from dualloop.market.reasons import ExitReason, Side, Why
 from dualloop.market.units import SECOND_US
 from dualloop.ports import Feed, Ticks
-from dualloop.sim.account_faults import FAILS
+from dualloop.sim.account_faults import FAILS, HANGS, TWICE
 from dualloop.strategy import ladder
 from dualloop.strategy.ladder import Touch
 from dualloop.strategy.limits import quote_refusal
@@ -165,6 +165,42 @@ def test_a_stale_stream_is_polled_every_second_however_many_quotes_come(
     assert all(later - us <= apart_s * SECOND_US for us, later in pairwise(asked))
     assert seconds_from(world, "09:32:00", the_position(world).closed_us) <= 1.5 + 2 * late_s
     sound(world)
+
+
+def test_quotes_that_hang_are_asked_for_again_as_soon_as_they_are_given_up(tmp_path: Path) -> None:
+    """D1: neither stream nor answers for ten seconds: the first quote that can be had leaves."""
+    world = scene(tmp_path, prices=DOWN)
+
+    def blind(world: AccountWorld) -> None:
+        world.account.faults.no_ticks = True
+        world.account.faults.quote.always(HANGS)
+
+    def answering(world: AccountWorld) -> None:
+        world.account.faults.quote.heal()
+
+    world.run(hook=in_turn(("09:31:50", blind), ("09:32:10", answering)))
+    assert seconds_from(world, "09:32:10", the_position(world).closed_us) <= 4
+    sound(world)
+
+
+def test_two_positions_of_a_contract_ask_for_its_quote_once(tmp_path: Path) -> None:
+    """A doubled entry is two positions: a broker that answers one quote a second is asked for no second one."""
+    world = scene(tmp_path, prices=STEADY)
+    world.account.faults.place.append(TWICE)
+    feeds: list[Polled] = []
+
+    def feed(inner: Feed) -> Feed:
+        feeds.append(Polled(inner, world))
+        return feeds[0]
+
+    def freeze(world: AccountWorld) -> None:
+        world.account.faults.no_ticks = True
+
+    world.run(feed=feed, hook=at("09:31:50", freeze))
+    assert len(world.book.positions) == 2
+    asked = [us for us in feeds[0].asked if world.at("09:32:00") <= us < world.at("09:33:00")]
+    assert 50 <= len(asked) <= 61
+    sound(world, twins=True)
 
 
 class Lagging(Ticks):

@@ -15,19 +15,18 @@ from dualloop.book.orders import State
 from dualloop.book.positions import Order, Position
 from dualloop.engine.cards import exit_card
 from dualloop.engine.desk import Desk
+from dualloop.engine.polling import POLL_US, Poll
 from dualloop.engine.wire import LONGEST_PAUSE_US, is_stray
 from dualloop.market.calendar import Session
+from dualloop.market.instruments import Contract
 from dualloop.market.quotes import Tick
 from dualloop.market.reasons import ExitReason
 from dualloop.market.units import SECOND_US
-from dualloop.ports import BrokerError, Feed, LoggedOut, Ticks
+from dualloop.ports import Feed, Ticks
 from dualloop.strategy import belief as beliefs
 from dualloop.strategy import exit as stops
 from dualloop.strategy import ladder
 
-_QUOTE_TIMEOUT_S = 3.0
-"""A broker that answers one quote a second may have another question before this one."""
-_POLL_US = SECOND_US
 _BLIND_US, _PAGE_BLIND_US = 10 * SECOND_US, 30 * SECOND_US
 
 
@@ -44,6 +43,7 @@ class ExitLoop:
         self._desk = desk
         self._session = session
         self._now = now
+        self._polls: dict[Contract, Poll] = {}
         self.decisions = 0
         """Prices decided on so far: an error after another price was decided on is a new error."""
 
@@ -64,11 +64,19 @@ class ExitLoop:
         watched.discard(key)
 
     async def _watch(self, position: Position) -> None:
-        stream = self._feed.ticks(position.contract)
+        stream, poll = self._feed.ticks(position.contract), self.poll(position.contract)
+        poll.add(stream)
         try:
-            await Watcher(self, position, stream, self._feed, self._desk, self._session, self._now).run()
+            await Watcher(self, position, stream, self._desk, self._session, self._now).run()
         finally:
+            poll.remove(stream)
             stream.close()
+
+    def poll(self, contract: Contract) -> Poll:
+        """The quotes of a contract, shared by all who watch a position of it."""
+        if contract not in self._polls:
+            self._polls[contract] = Poll(contract, self._feed, self._desk, self._now)
+        return self._polls[contract]
 
 
 class Watcher:
@@ -79,7 +87,6 @@ class Watcher:
         loop: ExitLoop,
         position: Position,
         stream: Ticks,
-        feed: Feed,
         desk: Desk,
         session: Session,
         now: Callable[[], int],
@@ -87,7 +94,6 @@ class Watcher:
         self._loop = loop
         self._position = position
         self._stream = stream
-        self._feed = feed
         self._desk = desk
         self._session = session
         self._now = now
@@ -97,16 +103,13 @@ class Watcher:
         self._leaving = desk.leaving.get(position.key)
         self._heard_us = self._streamed_us = desk.now()
         """When the last news came at all, and the last by the stream that was of the present (R14)."""
-        self._asked_us = self._polled_us = 0
-        """When a quote was last asked for, and when the last one came: by this clock, as prices are stamped."""
+        self._poll = loop.poll(position.contract)
         self._exchange_us = 0
         """The newest time that the exchange has put on a price."""
         self._weighed: tuple[int, int] | bool = False
         """The exchange's time and the price that was weighed last; False: it had no such time."""
         self._retry_us = 0
-        self._told_quote = False
         self._told_silence = 0
-        self._asking: asyncio.Task[None] | None = None
         self._exit_us = session.at(self._params.exit_start_us)
 
     async def run(self) -> None:
@@ -116,15 +119,11 @@ class Watcher:
             self._leave_without_price()  # a late fill or a restart after `exit.start`: leaving is the first act (R15)
         if self._desk.real:
             self._ask_quote()  # the day's circuit comes with it
-        try:
-            while self._position.is_open:
-                await self._act()
-                tick = await self._next()
-                if tick is not None and self._position.is_open:
-                    self._hear(tick)
-        finally:
-            if self._asking is not None:
-                self._asking.cancel()
+        while self._position.is_open:
+            await self._act()
+            tick = await self._next()
+            if tick is not None and self._position.is_open:
+                self._hear(tick)
 
     async def _act(self) -> None:
         """Do what prices and clock have decided. Only here does the watcher wait for the desk."""
@@ -164,7 +163,7 @@ class Watcher:
         return self._desk.now() - self._now() if self._desk.real else 0
 
     def _hear(self, tick: Tick) -> None:
-        polled = tick.at_us == self._polled_us
+        polled = tick.at_us == self._poll.told_us
         if set_back_us := self._set_back_us():
             tick = tick._replace(at_us=tick.at_us + set_back_us)
         if tick.exchange_us is not None and tick.exchange_us < self._exchange_us:
@@ -260,7 +259,8 @@ class Watcher:
         moments = [self._session.over_us + set_back_us]
         stale = self._stream.stale_after_us
         if stale is not None:
-            moments.append(max(self._streamed_us + stale, self._asked_us + _POLL_US))
+            due_us = max(self._streamed_us + stale, self._poll.asked_us + POLL_US)
+            moments.append(due_us if due_us > now else now + POLL_US)  # an answer may be waited for longer
             if self._leaving is None:
                 moments.append(self._exit_us + stale + set_back_us)
         if self._belief.due_us is not None:
@@ -299,32 +299,8 @@ class Watcher:
                 self._desk.alarm(text, page=page, until=f.Until.FLAT)
 
     def _ask_quote(self) -> None:
-        """Ask for the quote beside the stream (R14, R25), one at a time and once a second at most; its answer comes in
-        by the stream's own door."""
-        now = self._now() + self._set_back_us()
-        if self._asking is None and now - self._asked_us >= _POLL_US:
-            self._asked_us = now
-            self._asking = asyncio.get_running_loop().create_task(self._quote())
-
-    async def _quote(self) -> None:
-        contract = self._position.contract
-        try:
-            async with asyncio.timeout(_QUOTE_TIMEOUT_S):
-                quote = await self._feed.quote(contract)
-            if quote is not None:
-                self._desk.exits.touches.know(contract, quote)
-                self._polled_us = self._now()
-                self._stream.put(Tick(contract, quote.ltp, self._polled_us, quote.bid, quote.ask, quote.exchange_us))
-        except LoggedOut as error:
-            self._desk.wire.dead_session(error)
-        except (TimeoutError, BrokerError):
-            pass  # silence goes on, and so does asking
-        except Exception as error:
-            if not self._told_quote:
-                self._told_quote = True
-                self._desk.alarm(f"asking for a quote failed: {type(error).__name__}: {error}", page=False)
-        finally:
-            self._asking = None
+        """Ask for the quote beside the stream; its answer comes in by the stream's own door."""
+        self._poll.ask(self._now() + self._set_back_us())
 
 
 def _pause_us(position: Position) -> int:
@@ -332,6 +308,8 @@ def _pause_us(position: Position) -> int:
 
     One that was proven absent has taken its time already.
     """
+    if position.exits and position.exits[-1].state is State.ABSENT:
+        return SECOND_US
     unfilled = takewhile(lambda order: not order.filled, reversed(position.exits))
     in_vain = (order for order in unfilled if order.state is not State.ABSENT)
     return min(SECOND_US << min(sum(1 for _ in in_vain) // 3, 8), LONGEST_PAUSE_US)

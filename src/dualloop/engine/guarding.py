@@ -59,7 +59,7 @@ class Guard:
                 return
             await desk.exits.touches.ask(position.contract)
             net = sum(each.net for each in holdings if each.contract == position.contract)
-            short = min(-position.held, -(net - max(self._wire.others.get(position.contract, 0), 0)))
+            short = min(-position.held, -net)  # units of others that make up for it leave no short to buy back
             self._not_short[position.key] += short <= 0
             if short > 0:
                 await self._wire.send(self._cover_intent(position, short))

@@ -79,10 +79,11 @@ class Keeper:
 
     def _may_surface(self) -> bool:
         """Whether an order was given up so lately that it may yet show, and fill (some were hidden for 2 min), or has
-        ended so lately that a second one of it, or more fills, may."""
-        now = self._ledger.now()
+        ended so lately that a second one of it, or more fills, may. What was not read well since then counts as lately.
+        """
+        seen_us = min(self._ledger.now(), self._wire.read_us)
         return any(
-            now - max(order.intended_us, order.filled_us, order.cancel_us)
+            seen_us - max(order.intended_us, order.filled_us, order.cancel_us)
             < (_SURFACES_US if order.state is State.ABSENT else _LINGERS_US)
             for order in self._desk.book.of_day(self._desk.day)
         )

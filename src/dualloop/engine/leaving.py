@@ -104,6 +104,8 @@ class Leaving:
                 if all(not order.over or order.filled for order in orders):
                     break
                 await self._mend(position)
+                if any(order.reject in _AT_ONCE for order in orders):
+                    break  # a moment does not heal it, and orders are counted
                 rate_s = _RATE_S if any(order.reject is Reject.RATE for order in orders) else 0.0
             if position.is_open and not position.live_exits and has < position.held:
                 told = f"{position.entry.symbol} is to be left, and the account shows {has} of {position.held}"
@@ -196,7 +198,7 @@ class Leaving:
         net = sum(each.net for each in holdings if each.contract == contract)
         if net >= book.held_of(contract):
             self._verified.add(position.key)
-        return max(net, 0)
+        return max(min(net, book.held_of(contract)), 0)  # what others have there beyond ours is not ours to sell
 
     def _intent(
         self, position: Position, card: f.ExitCard, seen_us: int | None, qty: int, limit: int | None

@@ -34,7 +34,7 @@ SEND_TIMEOUT_S = 5.0
 LONGEST_PAUSE_US = 20 * SECOND_US
 """Between two tries of what is refused for long: once the broker is well, what must go is gone within 30 s (L1)."""
 _GOOD_READS = 4
-_ABSENT_AFTER_US = 20 * SECOND_US
+_ABSENT_AFTER_S = 20.0
 _LOOKUP_S = (0.5, 1.0, 2.0, 3.0, 5.0)
 _TELL_UNREAD_US = 5 * SECOND_US
 """Reads that fail for less are not worth a word: the next one is a moment away."""
@@ -52,9 +52,10 @@ _TOLD_US = 10 * SECOND_US
 
 
 class _Look(NamedTuple):
-    """Good reads in a row that did not show an order, and when the first of them began."""
+    """Good reads in a row that did not show an order, and since when: in seconds of the loop's clock, for a wall clock
+    that steps, or a machine that slept, gives no broker the time to show it."""
 
-    since_us: int
+    since_s: float
     reads: int
 
 
@@ -312,9 +313,10 @@ class Wire:
         for order in self._ledger.book.live_orders():
             if order.state is not State.UNKNOWN or order.tag in shown or begun_us < order.answered_us:
                 continue
-            before = self._looks.get(order.tag, _Look(begun_us, 0))
+            now_s = asyncio.get_running_loop().time()
+            before = self._looks.get(order.tag, _Look(now_s, 0))
             look = self._looks[order.tag] = before._replace(reads=before.reads + 1)
-            long_enough = self._ledger.now() - look.since_us >= _ABSENT_AFTER_US
+            long_enough = now_s - look.since_s >= _ABSENT_AFTER_S
             if look.reads >= _GOOD_READS and long_enough and await self._moved_nothing(order):
                 self._looks.pop(order.tag, None)
                 if order.state is State.UNKNOWN:
