@@ -127,7 +127,7 @@ SENDING: tuple[Mutant, ...] = (
         "second try.",
         "I1, I2: more is on sale than is held",
         Cut(_WIRE, "_GOOD_READS = 4", "_GOOD_READS = 1"),
-        Cut(_WIRE, "_ABSENT_AFTER_US = 20 * SECOND_US", "_ABSENT_AFTER_US = 0"),
+        Cut(_WIRE, "_ABSENT_AFTER_S = 20.0", "_ABSENT_AFTER_S = 0.0"),
     ),
     planted(
         "absent-though-moved",

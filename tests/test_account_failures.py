@@ -4,6 +4,7 @@ Each test plays one failure at an account of a simulated broker; at the end of e
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -146,6 +147,19 @@ def test_an_exit_in_a_dead_session_goes_out_after_the_login(tmp_path: Path, stop
     world.run(hook=in_turn(("09:31:50", log_out), ("09:34:00", heal)))
     assert any("SELL 75" in page for page in pages(world, "09:32:00", "09:32:35"))
     assert 0 <= seconds_from(world, "09:34:00", the_position(world).closed_us) <= 30
+    sound(world)
+
+
+def test_a_dead_session_is_not_tried_with_an_order_more_than_once_a_second(tmp_path: Path) -> None:
+    """B22, F13: refused orders count at a broker too, and nothing but a login heals it."""
+    world = scene(tmp_path, prices=FALL)
+
+    def log_out(world: AccountWorld) -> None:
+        world.account.faults.logged_out = True
+
+    world.run(hook=in_turn(("09:31:50", log_out), ("09:34:00", heal)))
+    times = [sent.at_us for sent in placed(world, Side.SELL)]
+    assert all(later - earlier >= SECOND_US for earlier, later in pairwise(times[:-1]))
     sound(world)
 
 

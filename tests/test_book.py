@@ -315,6 +315,7 @@ LATER = OPEN_US + SECOND_US
         pytest.param(CLOSED, sell("Y", qty=1), id="selling after all is sold"),
         pytest.param(CLOSED, outside(0, 150_00), id="nothing sold outside"),
         pytest.param([*HOLDING, outside(30, 150_00)], outside(30, 151_00), id="the same sale outside again"),
+        pytest.param([*HOLDING, outside(30, 150_00)], outside(20, 150_00), id="a named sale outside that shrinks"),
         pytest.param([STARTED, buy()], outside(30, 150_00), id="sold outside before it was bought"),
         pytest.param(HOLDING, cover(qty=1), id="covering what is not oversold"),
         pytest.param(CLOSED, cover(qty=1), id="covering what is flat"),
@@ -519,6 +520,17 @@ def test_a_position_that_somebody_else_sold_is_closed_as_external_and_pays_its_c
     trade = trade_of(only(of(*HOLDING, later)), CHARGES, mode="live", lot=LOT, config_hash="")
     assert (trade.exit_order_id, trade.exit_us, trade.notes) == ("H1", LATER, "by hand")
     assert trade.reasons == (ExitReason.EXTERNAL,)
+
+
+def test_a_sale_without_a_name_is_taken_back_when_it_turns_out_to_be_ours() -> None:
+    """The account showed nothing, and then the order of ours that had sold it: it was sold once."""
+    gone = [*HOLDING, outside(LOT, 150_00, "")]
+    assert only(of(*gone)).status is Status.CLOSED
+    facts = [*gone, adopted(sell("X")), outside(30, 150_00, ""), filled("X", 45, 156_00, LATER)]
+    position = only(of(*facts))
+    assert (position.held, position.exit_value) == (0, 30 * 150_00 + 45 * 156_00)
+    position = only(of(*gone, adopted(sell("X")), outside(0, 150_00, ""), filled("X", LOT, 156_00, LATER)))
+    assert (position.held, position.outside, position.exit_value) == (0, {}, LOT * 156_00)
 
 
 def test_a_later_sale_of_ours_names_the_exit_after_others_have_sold_a_part() -> None:

@@ -23,7 +23,7 @@ from dualloop.journal import AlreadyRunning, Journal, JournalDead
 from dualloop.market.reasons import ExitReason, Side
 from dualloop.market.units import MINUTE_US, SECOND_US, clock
 from dualloop.modes.stopping import Signals, run_until_stopped
-from dualloop.ports import OrderRequest
+from dualloop.ports import OrderRequest, Unknown
 from dualloop.sim import account_faults as faults
 from dualloop.sim.account_line import Call
 from restarts import Life, Lives, Point, at_commit, at_fact, lives_world
@@ -287,6 +287,25 @@ def test_the_days_promises_follow_the_wall_clock_after_a_suspension(tmp_path: Pa
     world.live(Life(hook=hook))
     holding = [alarm for alarm in world.told(f.Alarm) if alarm.text.startswith("still holding")]
     assert [clock(alarm.at_us) for alarm in holding][:1] == ["14:58:00"]
+
+
+@pytest.mark.parametrize("by_us", [MINUTE_US, HOUR_US])
+def test_a_clock_that_steps_forward_proves_no_exit_absent(tmp_path: Path, by_us: int) -> None:
+    """P7, P8: an exit fills unseen, and a minute on the wall is none at the broker: nothing is sold a second time."""
+    world = lives_world(tmp_path, [*every_second("09:30:08", "09:40:00", "150.00")], NO_STOP)
+    world.account.faults.place.append(faults.WELL, faults.invisible(15 * SECOND_US)._replace(answer=Unknown))
+
+    async def hook(lives: Lives) -> None:
+        await lives.until("09:33:00")
+        assert lives.session is not None
+        leaving = asyncio.create_task(lives.session.operator.ask(Exit(the_position(lives).key), "me"))
+        await asyncio.sleep(2)
+        lives.clock_error_us += by_us
+        await leaving
+
+    world.live(Life(hook=hook))
+    assert len(placed(world, Side.SELL)) == 1
+    sound(world)
 
 
 # -- P9, P10: two at once --------------------------------------------------------------------------

@@ -372,8 +372,12 @@ class Book:
     def _sold_outside(self, fact: f.SoldOutside) -> None:
         position = self._position(fact.position)
         before = position.outside.get(fact.order_id)
-        assert fact.qty > (before.qty if before else 0), "what was sold outside only grows"
+        had = before.qty if before else 0
+        taken_back = not fact.order_id and 0 <= fact.qty < had
+        assert fact.qty > had or taken_back, "what a named order sold outside only grows"
         position.outside[fact.order_id] = fact
+        if not fact.qty:
+            del position.outside[fact.order_id]
         self._resettle(position, fact.sold_us)
 
     def _stops_set(self, fact: f.StopsSet) -> None:

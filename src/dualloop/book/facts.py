@@ -259,7 +259,7 @@ class SoldOutside(Fact, frozen=True):
 
     position: str
     order_id: str
-    """The order that sold it; empty when none can be named."""
+    """The order that sold it; empty when none can be named: that shrinks again when it turns out to be ours."""
     qty: int
     value: int
     """Its turnover, paise; from the last price known when the order's is not."""

@@ -94,7 +94,7 @@ class Inbox:
         facts = self._facts(report, order)
         if not facts:
             return
-        self._ledger.record(*facts)
+        self._ledger.record(*self._explained(order, facts), *facts)
         if order.leg is f.Leg.ENTRY and order.filled:
             self._filled(order.tag)
         if any(isinstance(fact, f.OrderRejected) for fact in facts):
@@ -175,6 +175,22 @@ class Inbox:
         if report.status is OrderStatus.REJECTED and order.state not in _ENDED:
             facts.append(f.OrderRejected(now, order.tag, report.note, report.reject))
         return facts
+
+    def _explained(self, order: Order, facts: list[f.AnyFact]) -> list[f.AnyFact]:
+        """A sale for which nobody could be named, taken back as far as it turns out to be this fill of ours: else what
+        was sold once would be booked twice."""
+        position = self._ledger.book.positions.get(order.position)
+        unnamed = position.outside.get("") if position is not None and order.leg in f.LEAVING else None
+        if position is None or unnamed is None:
+            return []
+        grown = max((fact.filled for fact in facts if isinstance(fact, f.OrderFilled)), default=0) - order.filled
+        back = min(unnamed.qty, grown - max(position.held, 0))
+        if back <= 0:
+            return []
+        left = unnamed.qty - back
+        why = f"{back} of them were sold by our order {order.tag}"
+        now, worth = self._ledger.now(), unnamed.value * left // unnamed.qty
+        return [f.SoldOutside(now, position.key, "", left, worth, unnamed.sold_us, why, unnamed.card)]
 
     def _changed(self, report: OrderReport, order: Order, now: int) -> list[f.AnyFact]:
         """What a modification has made of it, unless the report is older than what is known."""

@@ -102,7 +102,13 @@ class AtTheAccount:
             self._unsure_us = self._ground.now_us()  # until now nobody knew what to make of what others did
         if isinstance(fact, f.SoldOutside):
             whole = record.rounds.get(fact.position)
-            if whole is not None and record.outside[whole.contract] > truth.hand_sold[whole.contract]:
+            unrecorded = sum(
+                order.filled
+                for order_id, order in truth.ours.items()
+                if order_id in self._unexplained and order_id not in record.by_id
+            )  # sold by ourselves while nothing could be recorded
+            allowed = 0 if whole is None else truth.hand_sold[whole.contract] + unrecorded
+            if whole is not None and record.outside[whole.contract] > allowed:
                 booked, sold = record.outside[whole.contract], truth.hand_sold[whole.contract]
                 what = f"{booked} are booked as sold by others, who sold {sold}"
                 self._ground.say("I13 invented", ("outside", whole.key), what)

@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Container, Iterable
 
+from dualloop.book import tags
 from dualloop.market.instruments import Contract
 from dualloop.market.reasons import Side
 from dualloop.ports import OrderReport, OrderRequest
@@ -70,12 +71,15 @@ class Truth:
         if order.order_id in self.twins:
             return True
         known, now_us, sent_us = self._ground.known, self._ground.now_us(), self._sent_us.get(order.tag, 0)
-        if now_us <= sent_us + PATIENCE_US:
-            return False
+        unrecorded = order.tag[12:13] == str(tags.LAST_RESORT)
+        if now_us <= sent_us + PATIENCE_US and not unrecorded:
+            return False  # who has sent it knows of it; what was sold without a record nobody knows of after a restart
         shown_us = order.at_us if order.in_positions else max(order.at_us, order.hidden_until_us)
         if order.filled and known.positions_us > shown_us:
             return False
-        return order.hidden_until_us > sent_us + PATIENCE_US or known.stale_us > sent_us
+        if order.hidden_until_us > sent_us + PATIENCE_US or known.stale_us > sent_us:
+            return True
+        return unrecorded and known.lied_us >= sent_us
 
     def hear(self, order: AccountOrder) -> None:
         """Something has happened to an order."""
