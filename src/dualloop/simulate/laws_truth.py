@@ -71,7 +71,8 @@ class Truth:
         if order.order_id in self.twins:
             return True
         known, now_us, sent_us = self._ground.known, self._ground.now_us(), self._sent_us.get(order.tag, 0)
-        unrecorded = order.tag[12:13] == str(tags.LAST_RESORT)
+        earlier = sent_us < (self._ground.alive_us or 0)
+        unrecorded = earlier and order.tag[12:13] == str(tags.LAST_RESORT)
         if now_us <= sent_us + PATIENCE_US and not unrecorded:
             return False  # who has sent it knows of it; what was sold without a record nobody knows of after a restart
         shown_us = order.at_us if order.in_positions else max(order.at_us, order.hidden_until_us)
