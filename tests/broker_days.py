@@ -30,6 +30,7 @@ from dualloop.modes.doors import Ahead, Door
 from dualloop.modes.ears import Ears
 from dualloop.modes.exchanging import BEFORE_OPEN_US, keep_time
 from dualloop.modes.inputs import Market
+from dualloop.modes.opening import master_of
 from dualloop.modes.requests import counted
 from dualloop.modes.runs import Work, at_work
 from dualloop.modes.sessions import session_of
@@ -181,7 +182,8 @@ async def _traded(
     with home(known, config, ears, journal_folder=None, environ=environ) as work:
         async with doors.opened(config, environ, trades=not paper, known=known) as door:
             orders = papering.pretended(work) if paper else trading.its_own
-            day = asyncio.ensure_future(traded_day(work, door, orders, hours, ears, state_root(environ)))
+            trading_day = traded_day(work, door, await master_of(door), orders, hours, ears, state_root(environ))
+            day = asyncio.ensure_future(trading_day)
             scene = Scene(server, loop, config, environ, facts, door)
             stopped = await _beside(day, _no() if play is None else play(scene))
         run = work.so_far()

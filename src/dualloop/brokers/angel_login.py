@@ -28,8 +28,9 @@ _WINDOW_S = 30
 """How long a one-time password holds; the same one is not taken twice."""
 _UNSENT_S = 2.0
 """Until a login that never left is tried again."""
-_AGAIN_S = 30.0
-"""From one renewal to the next that begins by itself: two programs that log each other out must not race."""
+_AGAIN_S, _LONGEST_S = 30.0, 300.0
+"""From one renewal to the next that begins by itself, doubled by each in vain: two programs that log each other out
+must not race, and what is asked for ever may block the account."""
 _LOGIN_S = 15.0
 _PROFILE_S = 5.0
 
@@ -82,6 +83,8 @@ class AngelLogin:
         """A session that nobody has vouched for yet."""
         self._renewing: asyncio.Task[None] | None = None
         self._not_before_s = 0.0
+        self._in_vain = 0
+        """Renewals since the last session."""
         self.roots = roots
         self._http = Http(roots.rest, rest.login_budgets(), self._own_headers, tls=tls, ipv4=ipv4)
 
@@ -159,7 +162,8 @@ class AngelLogin:
 
     def _start(self) -> None:
         loop = asyncio.get_running_loop()
-        self._not_before_s = loop.time() + _AGAIN_S
+        self._not_before_s = loop.time() + min(_AGAIN_S * 2**self._in_vain, _LONGEST_S)
+        self._in_vain = min(self._in_vain + 1, 8)
         self._renewing = loop.create_task(self._renew())
         self._renewing.add_done_callback(_seen)
 
@@ -225,7 +229,7 @@ class AngelLogin:
         self.who = user.name
 
     def _use(self, tokens: wire.Tokens, made_us: int) -> None:
-        self._tokens, self.made_us, self.given_up = tokens, made_us, ""
+        self._tokens, self.made_us, self.given_up, self._in_vain = tokens, made_us, "", 0
         self.number += 1
         for tell in self.renewed:
             tell()

@@ -111,9 +111,7 @@ class Desk:
         held = f"{position.held} {position.entry.symbol}"
         if self.mode is not f.Mode.LIVE:
             return f"{held} are held in this {self.mode.value} only, nothing at a broker"
-        resting = [order.order_id or order.tag for order in position.live_exits]
-        first = f"first cancel order {' and '.join(resting)}, then " if resting else ""
-        return f"{first}SELL {held} by hand"
+        return manual_exit(position)
 
     def watch(self, position: Position) -> stops.Watch:
         """The exit loop's view of a position, rebuilt from the book when this process has none yet."""
@@ -328,3 +326,10 @@ def watch_of(position: Position, book: Book, day: date, params: Params) -> stops
         entry_oi=position.card.oi,
         loss=loss,
     )
+
+
+def manual_exit(position: Position) -> str:
+    """The order by which a person leaves a position in the broker's app."""
+    resting = [order.order_id or order.tag for order in position.live_exits]
+    first = f"first cancel order {' and '.join(resting)}, then " if resting else ""
+    return f"{first}SELL {position.held} {position.entry.symbol} by hand"

@@ -3,7 +3,6 @@
 Its time is the broker's; it can be steered, is watched, and is stopped by hand in good order.
 """
 
-import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -21,10 +20,7 @@ from dualloop.modes.runs import Run, Work
 from dualloop.modes.sessions import session_of
 from dualloop.modes.stopping import Signals, run_until_stopped
 from dualloop.modes.watchdog import Watchdog
-from dualloop.ports import Broker, BrokerError, Unreachable
-
-_MASTER_TRIES = 5
-_MASTER_TIMEOUT_S = 10.0
+from dualloop.ports import Broker
 
 Orders = Callable[[Door, Master], AbstractContextManager[Broker]]
 """Where the day's orders go."""
@@ -58,10 +54,9 @@ def check_same_config(work: Work) -> None:
         raise GateShut(str(work.folder), what, "start it with the configuration that the day was begun with")
 
 
-async def traded(work: Work, door: Door, orders: Orders, hours: Hours, ears: Ears, root: Path) -> bool:
-    """The day, from where its journal stops to its end; whether it was stopped by hand. Raises `BrokerError`."""
+async def traded(work: Work, door: Door, master: Master, orders: Orders, hours: Hours, ears: Ears, root: Path) -> bool:
+    """The day, from where its journal stops to its end; whether it was stopped by hand."""
     signals = Signals()
-    master = await _master(door)
     check_lots(work.config, master)
     with signals.heard(), orders(door, master) as broker:
         work.begin_day(hours, door.now())
@@ -71,14 +66,3 @@ async def traded(work: Work, door: Door, orders: Orders, hours: Hours, ears: Ear
         session.desk.wire.log_in = door.log_in or session.desk.wire.log_in
         async with Watchdog(ears.shout), in_reach(session, work.folder, root), kept(work.folder, door.counts):
             return await run_until_stopped(session, signals)
-
-
-async def _master(door: Door) -> Master:
-    """The day's instruments; nothing can begin without them. Raises `BrokerError`."""
-    for _ in range(_MASTER_TRIES):
-        try:
-            async with asyncio.timeout(_MASTER_TIMEOUT_S):
-                return await door.feed.master()
-        except (BrokerError, TimeoutError):
-            await asyncio.sleep(1.0)
-    raise Unreachable("the day's instruments cannot be read")

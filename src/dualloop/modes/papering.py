@@ -21,6 +21,7 @@ from dualloop.modes.day import Orders, Traded, check_hours, check_same_config, t
 from dualloop.modes.doors import Ahead, Door
 from dualloop.modes.ears import Ears, Tell, open_ears
 from dualloop.modes.inputs import Market
+from dualloop.modes.opening import master_of
 from dualloop.modes.runs import Work, at_work, hash_of, orders_of
 from dualloop.ports import Broker
 
@@ -84,7 +85,8 @@ def at_desk(
 async def trade(work: Work, known: Ahead, hours: Hours, ears: Ears, environ: Mapping[str, str]) -> bool:
     """The day at those prices; whether it was stopped by hand. Raises `BrokerError`."""
     async with doors.opened(work.config, environ, trades=False, known=known) as door:
-        return await traded(work, door, pretended(work), hours, ears, state_root(environ))
+        master = await master_of(door)
+        return await traded(work, door, master, pretended(work), hours, ears, state_root(environ))
 
 
 def pretended(work: Work) -> Orders:

@@ -9,6 +9,7 @@ import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from dualloop.book import facts as f
@@ -21,6 +22,7 @@ from dualloop.modes.day import GateShut, Traded, check_hours, check_same_config,
 from dualloop.modes.doors import Ahead, Door
 from dualloop.modes.ears import Ears, Tell, open_ears
 from dualloop.modes.inputs import Market
+from dualloop.modes.opening import Held, opened_at_last
 from dualloop.modes.runs import Work, at_work, hash_of
 from dualloop.ports import Broker
 
@@ -110,8 +112,15 @@ def at_account(
 
 async def trade(work: Work, known: Ahead, hours: Hours, ears: Ears, environ: Mapping[str, str]) -> bool:
     """The day at its account; whether it was stopped by hand. Raises `BrokerError`."""
-    async with doors.opened(work.config, environ, trades=True, known=known) as door:
-        return await traded(work, door, its_own, hours, ears, state_root(environ))
+    held = Held(
+        work.book,
+        ears.shout,
+        doors.state_folder(work.config, environ),
+        lambda: known.clock.now_us() >= hours.close_us,
+    )
+    opening = partial(doors.opened, work.config, environ, trades=True, known=known)
+    async with opened_at_last(opening, held) as (door, master):
+        return await traded(work, door, master, its_own, hours, ears, state_root(environ))
 
 
 @contextmanager

@@ -1,0 +1,115 @@
+"""A start that cannot reach its broker: with something held it pages and goes on trying, with nothing held it ends."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dualloop.book.book import Book
+from dualloop.market.units import MINUTE_US, SECOND_US
+from dualloop.modes.doors import Door
+from dualloop.modes.opening import Held, opened_at_last
+from dualloop.ports import BrokerError, LoggedOut, Unknown, Unreachable
+from dualloop.sim.loop import VirtualLoop
+from test_book import CLOSED, HOLDING, OPEN_US, SYMBOL, buy, of, outside
+
+HELD = of(*HOLDING)
+
+
+class Feedless:
+    """A door's feed of which only the instruments are asked for."""
+
+    async def master(self) -> str:
+        return "instruments"
+
+
+class Start:
+    """Doors that fail until they are mended, and what the start made of it."""
+
+    def __init__(self, folder: Path, book: Book, error: BrokerError | None, over_us: int = OPEN_US + 10**12) -> None:
+        self.loop = VirtualLoop(OPEN_US + MINUTE_US, seed=1)
+        self.error, self.tries, self.pages = error, list[int](), list[str]()
+        self.folder = folder
+        self.held = Held(book, self.pages.append, folder, lambda: self.loop.now_us() >= over_us)
+
+    @asynccontextmanager
+    async def doors(self) -> AsyncIterator[Door]:
+        self.tries.append(self.loop.now_us())
+        if self.error is not None:
+            raise self.error
+        feed: Any = Feedless()
+        yield Door("kite", "AB1234", None, self.loop.now_us, 1.0, feed, None, dict)  # type: ignore[arg-type]
+
+    def mended_after(self, seconds: float, *, by_login: bool = False) -> None:
+        def mend() -> None:
+            self.error = None
+            if by_login:
+                (self.folder / "session-kite").write_text("new")
+
+        self.loop.call_later(seconds, mend)
+
+    def begin(self) -> object:
+        async def begun() -> object:
+            async with opened_at_last(self.doors, self.held) as (_, master):
+                return master
+
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            return runner.run(begun())
+
+
+@pytest.mark.parametrize("error", [Unreachable("no network"), Unknown("a page"), LoggedOut("the session is over")])
+def test_with_nothing_held_a_start_that_cannot_reach_its_broker_ends_with_the_reason(
+    tmp_path: Path, error: BrokerError
+) -> None:
+    start = Start(tmp_path, of(*CLOSED), error)
+    with pytest.raises(type(error)):
+        start.begin()
+    assert (len(start.tries), start.pages) == (1, [])
+
+
+def test_with_something_held_it_pages_what_to_do_by_hand_and_goes_on_until_the_broker_answers(tmp_path: Path) -> None:
+    start = Start(tmp_path, HELD, Unreachable("no network"))
+    start.mended_after(42)
+    assert start.begin() == "instruments"
+    assert start.tries[-1] - start.tries[0] <= 50 * SECOND_US
+    [page] = start.pages
+    assert "no network" in page
+    assert f"SELL 75 {SYMBOL} by hand" in page
+
+
+def test_an_outage_is_paged_again_every_five_minutes(tmp_path: Path) -> None:
+    start = Start(tmp_path, HELD, Unreachable("no network"))
+    start.mended_after(11 * 60)
+    start.begin()
+    assert len(start.pages) == 3
+
+
+def test_after_a_dead_session_nothing_is_asked_until_somebody_has_logged_in(tmp_path: Path) -> None:
+    """A login that is tried for ever may block the account."""
+    start = Start(tmp_path, HELD, LoggedOut("the session is over"))
+    start.mended_after(600, by_login=True)
+    assert start.begin() == "instruments"
+    assert len(start.tries) == 2
+    assert start.tries[1] - start.tries[0] <= 606 * SECOND_US
+
+
+def test_when_the_day_is_over_it_ends_with_the_reason(tmp_path: Path) -> None:
+    start = Start(tmp_path, HELD, Unreachable("no network"), over_us=OPEN_US + 5 * MINUTE_US)
+    with pytest.raises(Unreachable):
+        start.begin()
+    assert start.loop.now_us() <= OPEN_US + 5 * MINUTE_US + 10 * SECOND_US
+
+
+@pytest.mark.parametrize(
+    ("book", "what"),
+    [(of(HOLDING[0], buy()), f"look for an order of {SYMBOL}"), (of(*CLOSED, outside(10, 1)), f"BUY 10 {SYMBOL}")],
+    ids=["an order under way", "a short"],
+)
+def test_what_is_not_over_counts_as_held(tmp_path: Path, book: Book, what: str) -> None:
+    start = Start(tmp_path, book, Unreachable("no network"))
+    start.mended_after(10)
+    start.begin()
+    assert what in start.pages[0]
