@@ -284,5 +284,18 @@ def test_one_order_that_cannot_be_makes_the_book_wrong(field: str, value: object
     row = msgspec.json.decode(sample("order_details_response"))["data"] | {field: value}
     if field == "status":
         row["orderstatus"] = ""
-    found = wire.read_orders(200, wire.success([row]))
+    found = wire.read_orders(200, wire.success([row | {"exchange": "NFO"}]))
     assert isinstance(found, Wrong)
+
+
+def test_a_row_of_another_exchange_that_cannot_be_read_hides_no_other_one() -> None:
+    """A person's commodity trade with a field that nobody expects must not make our exit, or what we hold, unseen."""
+    ours = msgspec.json.decode(sample("order_details_response"))["data"] | {"exchange": "NFO"}
+    theirs = ours | {"exchange": "MCX", "filledshares": "no number"}
+    assert wire.read_orders(200, wire.success([theirs, ours])) == wire.read_orders(200, wire.success([ours]))
+    assert isinstance(wire.read_orders(200, wire.success([theirs | {"exchange": "NFO"}, ours])), Wrong)
+    assert isinstance(wire.read_orders(200, wire.success(["nothing", ours])), Wrong)
+    net = {"exchange": "NFO", "tradingsymbol": "X", "symboltoken": "1", "netqty": "65"}
+    held = wire.read_positions(200, wire.success([net]))
+    assert not isinstance(held, Wrong)
+    assert wire.read_positions(200, wire.success([net, net | {"exchange": "MCX", "netqty": "1.5"}])) == held

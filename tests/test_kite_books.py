@@ -78,6 +78,16 @@ def test_an_order_with_a_field_out_of_range_spoils_its_book_and_is_named(fields:
     assert read_orders(200, changed("orders.json", 1, **fields)) == Wrong(f"orders[1]: {what}")
 
 
+def test_a_row_of_another_exchange_that_cannot_be_read_hides_no_other_one() -> None:
+    """A person's commodity order with a field that nobody expects must not make our exit unseen."""
+    assert read_orders(200, changed("orders.json", 1, exchange="MCX", price=-0.05)) == (OPEN,)
+    assert read_orders(200, changed("orders.json", 1, exchange="NFO", price=-0.05)) == Wrong(
+        "orders[1]: price is below its least"
+    )
+    strange = changed("orders.json", 1, exchange="XYZ", price=-0.05)
+    assert isinstance(read_orders(200, strange), Wrong), "what exchange that is, nobody knows"
+
+
 def test_whole_numbers_may_come_with_a_point_and_prices_in_any_notation() -> None:
     body = fixture("orders.json").replace(b'"quantity": 65,', b'"quantity": 6.5e1,').replace(b": 110.1,", b": 1101e-1,")
     assert read_orders(200, body) == (OPEN, REJECTED)

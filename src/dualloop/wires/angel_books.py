@@ -13,7 +13,7 @@ import msgspec
 from dualloop.market.instruments import strike_text
 from dualloop.wires.angel_answers import Good, answered, opened, success
 from dualloop.wires.angel_times import expiry, stamp, stamp_us
-from dualloop.wires.angel_values import Row, Unreadable, attempt, dumps, listing, loads, number
+from dualloop.wires.angel_values import Row, Unreadable, attempt, dumps, loads, number, of_ours
 from dualloop.wires.told import BookOrder, Failure, Listed, Trouble, Wrong
 
 MOST_ROWS = 100_000
@@ -80,7 +80,7 @@ def postback_body(order: BookOrder, listed: Mapping[int, Listed] = UNLISTED) -> 
 
 
 def read_orders(status: int, body: bytes) -> tuple[BookOrder, ...] | Failure | Wrong:
-    return answered(status, body, lambda data: tuple(map(read_order_row, listing("data", data, MOST_ROWS))))
+    return answered(status, body, lambda data: of_ours(data, MOST_ROWS, read_order_row))
 
 
 def read_order(status: int, body: bytes) -> BookOrder | Failure | Wrong:

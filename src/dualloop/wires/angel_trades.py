@@ -7,7 +7,7 @@ from dualloop.market.units import clock, clock_us, midnight_us, ratio_half_up, r
 from dualloop.wires.angel_answers import answered, success
 from dualloop.wires.angel_books import MOST_ROWS, UNLISTED, contract_row
 from dualloop.wires.angel_times import stamp_us, within
-from dualloop.wires.angel_values import MOST_QTY, Row, Unreadable, listing
+from dualloop.wires.angel_values import MOST_QTY, Row, Unreadable, listing, of_ours
 from dualloop.wires.told import Failure, Fill, Listed, Net, Wrong
 
 # -- trades ------------------------------------------------------------------------------------
@@ -136,9 +136,7 @@ def _average(value: int, qty: int) -> str:
 
 def read_positions(status: int, body: bytes) -> tuple[Net, ...] | Failure | Wrong:
     """`ltp` is 0 where it is not told."""
-    return answered(
-        status, body, lambda data: tuple(_net(Row(each, "data")) for each in listing("data", data, MOST_ROWS))
-    )
+    return answered(status, body, lambda data: of_ours(data, MOST_ROWS, lambda each: _net(Row(each, "data"))))
 
 
 def _net(row: Row) -> Net:

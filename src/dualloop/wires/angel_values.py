@@ -14,7 +14,7 @@ import msgspec
 
 from dualloop.market.reasons import Side
 from dualloop.market.units import rupees
-from dualloop.wires.told import Wrong
+from dualloop.wires.told import ELSEWHERE, Wrong
 
 MOST_PRICE = 10**10
 """Paise: 10 crore rupees. Nothing on an Indian exchange costs that, so a price above it is a damaged one."""
@@ -177,6 +177,19 @@ def listing(name: str, value: object, most: int) -> list[object]:
     if not isinstance(value, list) or len(value) > most:
         raise Unreadable(f"{name}: no list of at most {most}")
     return value
+
+
+def of_ours(data: object, most: int, read: Callable[[object], _T]) -> tuple[_T, ...]:
+    """Each row as `read` makes it. One of another exchange that cannot be read is left out; any other raises
+    `Unreadable`."""
+    found = []
+    for row in listing("data", data, most):
+        try:
+            found.append(read(row))
+        except Unreadable:
+            if not isinstance(row, dict) or str(row.get("exchange")) not in ELSEWHERE:
+                raise
+    return tuple(found)
 
 
 def scaled(name: str, value: object, places: int, least: int, most: int) -> int:

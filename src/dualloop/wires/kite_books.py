@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from dualloop.market.units import ratio_half_up
-from dualloop.wires.kite_fields import Row, rows, stamp
+from dualloop.wires.kite_fields import Row, of_ours, rows, stamp
 from dualloop.wires.kite_json import encode, in_rupees, in_rupees_e4, or_wrong, parse
 from dualloop.wires.kite_wire import answer_of, write_answer
 from dualloop.wires.told import BookOrder, Fill, Net, Wrong
@@ -23,11 +23,11 @@ _TIMES = ("order_timestamp", "exchange_update_timestamp", "exchange_timestamp")
 
 
 def _orders(data: object) -> tuple[BookOrder, ...]:
-    return tuple(_order(row) for row in rows(data, "orders"))
+    return tuple(of_ours(rows(data, "orders"), _order))
 
 
 read_orders = answer_of(_orders)
-"""The day's book, or the history of one order, oldest first: one row that is wrong makes all of it `Wrong`."""
+"""The day's book, or the history of one order, oldest first: one row of NFO that is wrong makes all of it `Wrong`."""
 
 
 def _order(row: Row) -> BookOrder:
@@ -237,7 +237,7 @@ class Positions(NamedTuple):
 
 def _positions(data: object) -> Positions:
     row = Row(data, "positions")
-    net, day = (tuple(_net(each) for each in row.rows(name)) for name in ("net", "day"))
+    net, day = (tuple(of_ours(row.rows(name), _net)) for name in ("net", "day"))
     return Positions(net, day)
 
 

@@ -5,7 +5,7 @@ a secret ends in a log.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TypeVar
@@ -13,7 +13,7 @@ from typing import TypeVar
 from dualloop.market.reasons import Side
 from dualloop.market.units import IST, SECOND_US, instant_us, paise
 from dualloop.wires.kite_json import EXACT, FOUR_PLACES, TWO_PLACES, Bad
-from dualloop.wires.told import Wrong
+from dualloop.wires.told import ELSEWHERE, Wrong
 
 MOST_PRICE = 10_000_000_000
 """Paise: 10 crore rupees, a thousand times the dearest share and the highest index."""
@@ -178,6 +178,16 @@ def said(text: str) -> str:
 
 def rows(value: object, where: str) -> list[Row]:
     return [Row(each, f"{where}[{n}]") for n, each in enumerate(items(value, where))]
+
+
+def of_ours(found: Iterable[Row], read: Callable[[Row], T]) -> Iterator[T]:
+    """Each row as `read` makes it. One of another exchange that cannot be read is left out; any other raises `Bad`."""
+    for row in found:
+        try:
+            yield read(row)
+        except Bad:
+            if str(row.anything("exchange")) not in ELSEWHERE:
+                raise
 
 
 def items(value: object, where: str) -> list[object]:

@@ -198,3 +198,7 @@ class User(NamedTuple):
     user_id: str
     name: str
     broker: str
+
+
+ELSEWHERE = frozenset({"NSE", "BSE", "BFO", "CDS", "BCD", "MCX", "NCO", "NCDEX", "NSEIX", "MF"})
+"""Exchanges on which this program trades nothing: a row of one of them that cannot be read must not hide the others."""
