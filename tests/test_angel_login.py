@@ -225,6 +225,46 @@ def test_a_kept_session_of_today_is_taken_over_and_one_of_yesterday_is_not(tmp_p
     play(scene)
 
 
+def test_a_kept_session_that_cannot_be_asked_about_is_not_ended_by_another_login(tmp_path: Path) -> None:
+    """The broker is busy: whether the session lives nobody knows, and a second login would end it for sure."""
+    path = tmp_path / "session-angel"
+
+    async def scene(loop: VirtualLoop, played: Played) -> None:
+        played.put(LOGIN, TOKENS)
+        played.put(PROFILE, DEMO)
+        async with login_at(played, loop, path) as login:
+            await login.begin()
+        played.put(PROFILE, wire.refusal("AB1004"))
+        async with login_at(played, loop, path) as login:
+            with pytest.raises(Unknown):
+                await login.begin()
+            assert (played.asked[LOGIN], login.number) == (1, 0)
+
+    play(scene)
+
+
+def test_logins_in_vain_grow_apart_until_one_succeeds(tmp_path: Path) -> None:
+    """The broker's own system is down for an hour: two tries each, and not every half minute; the next night is new."""
+
+    async def scene(loop: VirtualLoop, played: Played) -> None:
+        played.put(LOGIN, TOKENS)
+        played.put(PROFILE, DEMO)
+        async with login_at(played, loop) as login:
+            await login.begin()
+            played.put(LOGIN, wire.refusal("AB1007"))
+            for _ in range(360):
+                await asyncio.sleep(10)
+                login.died(1)
+            assert 20 <= played.asked[LOGIN] <= 34
+            played.put(LOGIN, TOKENS)
+            await asyncio.sleep(300)
+            login.died(1)
+            await asyncio.sleep(60)
+            assert login.number == 2
+
+    play(scene)
+
+
 def test_a_renewal_takes_over_what_another_process_has_made_since(tmp_path: Path) -> None:
     path = tmp_path / "session-angel"
 

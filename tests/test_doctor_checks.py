@@ -41,6 +41,13 @@ def test_a_failed_broker_outranks_a_failed_check_and_a_warning_is_none() -> None
 # -- the login -------------------------------------------------------------------------------------
 
 
+def test_a_login_without_prices_is_a_plan_that_is_not_paid_for() -> None:
+    assert link.prices(2_600_000) == Finding("prices", OK, "the index is at 26000.00")
+    found = link.no_prices("kite", "Insufficient permission for that call.")
+    assert (found.level, found.of_broker) == (FAIL, True)
+    assert "paid plan" in found.fix
+
+
 @pytest.mark.parametrize(
     ("made", "broker", "dead", "level"),
     [

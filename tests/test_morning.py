@@ -221,7 +221,7 @@ def test_a_morning_at_kite_is_ready_after_its_login(kite: Place, capsys: pytest.
     document = answered(capsys)
     assert (document["broker"], document["day"], document["verdict"]) == ("kite", "2026-12-24", "ready")
     levels = found(document)
-    assert list(levels) == ["credentials", "token", "instruments", "contracts", "funds", *DAY_CHECKS]
+    assert list(levels) == ["credentials", "token", "prices", "instruments", "contracts", "funds", *DAY_CHECKS]
     assert {check for check, level in levels.items() if level != "ok"} == {"notices"}
     assert run(["doctor", *at(kite)]) == 0
     assert "\nok    token        logged in as Demo at 10:00:" in capsys.readouterr().out
@@ -249,7 +249,7 @@ def test_without_credentials_it_looks_at_the_rest_and_says_what_is_missing(
     levels = found(document)
     assert levels["credentials"] == "fail"
     assert "DUALLOOP_KITE_API_SECRET" in document["findings"][0]["fix"]
-    assert {levels[each] for each in ("token", "instruments", "contracts", "funds")} == {"warn"}
+    assert {levels[each] for each in ("token", "prices", "instruments", "contracts", "funds")} == {"warn"}
     assert {levels[each] for each in DAY_CHECKS if each != "notices"} == {"ok"}
 
 

@@ -195,12 +195,7 @@ class AngelFeed:
 
     async def _index(self) -> int:
         """The index now, paise, to know which strikes are near."""
-        body = wire.QuoteBody(wire.QuoteMode.LTP, ((INDEX_EXCHANGE, (str(INDEX_TOKEN),)),))
-        found = await self._asked(body, urgent=False)
-        ltp = next((each.snap.ltp for each in found.fetched if each.snap.token == INDEX_TOKEN), 0)
-        if ltp <= 0:
-            raise Unknown("there is no price of the index")
-        return ltp
+        return await index_now(self._asker)
 
     async def _quotes(self, contracts: Iterable[Contract], *, urgent: bool) -> dict[Contract, Snap]:
         names = self.names
@@ -263,6 +258,17 @@ def nifty_options(body: bytes) -> tuple[Listed, ...] | Wrong:
     if isinstance(found, Failure):
         return Wrong("it is an error in place of a dump")
     return found if isinstance(found, Wrong) else tuple(row for _, row in options(found.rows))
+
+
+async def index_now(asker: rest.Asker | Http) -> int:
+    """The index, paise. Raises `BrokerError`."""
+    body = wire.QuoteBody(wire.QuoteMode.LTP, ((INDEX_EXCHANGE, (str(INDEX_TOKEN),)),))
+    call = Call("POST", rest.QUOTE, "quote", "chain", json=body.to_json())
+    found = await asker.read(call, wire.read_quotes)
+    ltp = next((each.snap.ltp for each in found.fetched if each.snap.token == INDEX_TOKEN), 0)
+    if ltp <= 0:
+        raise Unknown("there is no price of the index")
+    return ltp
 
 
 def _body(status: int, body: bytes) -> bytes | Failure:

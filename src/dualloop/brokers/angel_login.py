@@ -248,7 +248,8 @@ class AngelLogin:
     async def taken_over(self) -> bool:
         """Whether another process has logged in today and its session lives: a second login would end that one.
 
-        Raises `SecretsError` or `OSError` for a kept session that must not be used.
+        Raises `SecretsError` or `OSError` for a kept session that must not be used, and `BrokerError` when nobody knows
+        whether it lives.
         """
         kept = None if self._keep is None else stored(self._keep)
         if kept is None or kept.user_id != self.client_code or day_of(kept.made_us) != day_of(self._now()):
@@ -261,7 +262,7 @@ class AngelLogin:
             return False
         try:
             await self._vouched(tokens)
-        except BrokerError:
+        except Refused:
             return False
         self._use(tokens, kept.made_us)
         return True

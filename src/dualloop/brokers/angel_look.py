@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from dualloop.brokers import angel_rest as rest
-from dualloop.brokers.angel_feed import dumped, nifty_options
+from dualloop.brokers.angel_feed import dumped, index_now, nifty_options
 from dualloop.brokers.angel_login import AngelLogin
 from dualloop.brokers.budgets import Window
 from dualloop.brokers.house import AnyLogin, Given, source
@@ -38,12 +38,15 @@ class AngelLook:
 
     async def who(self) -> str:
         if not self._login.number and not await self._login.taken_over():
-            raise LoggedOut("the kept session is not taken, or could not be asked about")
+            raise LoggedOut("the kept session is not taken any more")
         return self._login.who
 
     async def funds(self) -> int:
         call = Call("GET", rest.FUNDS, "funds", "funds")
         return max(0, (await self._http.read(call, wire.read_funds)).net)
+
+    async def spot(self) -> int:
+        return await index_now(self._http)
 
     async def listing(self) -> Listing:
         name, day = source("angel", self._login.roots.instruments), day_of(self._given.now())
@@ -53,7 +56,7 @@ class AngelLook:
 @asynccontextmanager
 async def look(login: AnyLogin, given: Given) -> AsyncIterator[AngelLook]:
     assert isinstance(login, AngelLogin), "it is what this house has made"
-    reads = {"funds": rest.budgets()["funds"]}
+    reads = {"funds": rest.budgets()["funds"], "quote": rest.market_budgets()["quote"]}
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(login)
         http = await stack.enter_async_context(Http(login.roots.rest, reads, login.headers))

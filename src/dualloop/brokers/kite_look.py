@@ -9,11 +9,11 @@ from dualloop.brokers.house import AnyLogin, Given
 from dualloop.brokers.http import Call, Http
 from dualloop.brokers.kite_feed import dumped, instruments, source_of
 from dualloop.brokers.kite_login import KiteLogin
-from dualloop.brokers.kite_rules import budgets
+from dualloop.brokers.kite_rules import INDEX, budgets
 from dualloop.brokers.look import Entered, Listing, listing, windows_of
 from dualloop.market.units import clock_us, day_of, midnight_us
-from dualloop.ports import LoggedOut
-from dualloop.wires import kite_money
+from dualloop.ports import LoggedOut, Unknown
+from dualloop.wires import kite_market, kite_money
 
 _ENDS_US = clock_us("06:00")
 """Of the next morning, at the latest (A1); a broker that ends it earlier says so with 403."""
@@ -44,6 +44,13 @@ class KiteLook:
     async def funds(self) -> int:
         call = Call("GET", "/user/margins/equity", "other", "funds")
         return (await self._login.asked(lambda: self._http.read(call, kite_money.read_funds))).net
+
+    async def spot(self) -> int:
+        call = Call("GET", "/quote", "quote", "quote", query=[("i", INDEX)])
+        found = await self._login.asked(lambda: self._http.read(call, kite_market.read_quotes))
+        if INDEX not in found:
+            raise Unknown("there is no price of the index")
+        return found[INDEX].ltp
 
     async def listing(self) -> Listing:
         name, day = source_of(self._login.rest), day_of(self._given.now())

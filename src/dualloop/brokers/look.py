@@ -36,6 +36,10 @@ class Look(Protocol):
         """What may be spent, paise."""
         ...
 
+    async def spot(self) -> int:
+        """The index, paise, by the call that prices are asked by: not every plan has it."""
+        ...
+
     async def listing(self) -> Listing:
         """Of today."""
         ...

@@ -19,7 +19,7 @@ from dualloop.modes.clocks import WallClock
 from dualloop.modes.doors import given_of, house, root_of, settings_of
 from dualloop.modes.inputs import Market
 from dualloop.modes.looking import clock_of, looked_at
-from dualloop.ports import BrokerError, LoggedOut, Unreachable
+from dualloop.ports import BrokerError, LoggedOut, Refused, Unreachable
 
 
 class _Round:
@@ -90,14 +90,15 @@ class _Round:
             self.found(Finding("credentials", Level.FAIL, str(error), "make the file private", of_broker=True))
         except ConfigError as error:
             self.found(Finding("credentials", Level.FAIL, f"{error.where}: {error.what}", error.fix))
-        self._not_looked("token", "instruments", "contracts", "funds")
+        self._not_looked("token", "prices", "instruments", "contracts", "funds")
 
     async def _look_behind(self, look: Look) -> None:
         token = await self._token(look)
         self.found(token)
         if token.level is Level.FAIL:
-            self._not_looked("instruments", "contracts", "funds")
+            self._not_looked("prices", "instruments", "contracts", "funds")
             return
+        await self._prices(look)
         master = await self._instruments(look)
         await self._funds(look, None if master is None else master.lot)
 
@@ -112,6 +113,14 @@ class _Round:
         except BrokerError as error:
             return link.unreachable("token", str(error))
         return link.token(session, self.now())
+
+    async def _prices(self, look: Look) -> None:
+        try:
+            self.found(link.prices(await look.spot()))
+        except Refused as error:
+            self.found(link.no_prices(self.house.name, str(error)))
+        except BrokerError as error:
+            self.found(link.unreachable("prices", str(error)))
 
     async def _instruments(self, look: Look) -> Master | None:
         try:

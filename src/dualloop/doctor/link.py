@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from dualloop.doctor.findings import Finding, Level
-from dualloop.market.units import SECOND_US, clock, clock_us, day_of, midnight_us
+from dualloop.market.units import SECOND_US, clock, clock_us, day_of, midnight_us, rupees
 
 _LATE_US = SECOND_US
 """A clock further off is worth a word: ticks are judged by their exchange time, to three seconds."""
@@ -61,6 +61,19 @@ def token(session: Session, now_us: int) -> Finding:
     if session.broker == "kite" and session.made_us - midnight_us(day_of(session.made_us)) < _EARLY_US:
         return Finding("token", Level.WARN, f"{what}: Kite may end a login made before 08:00", f"from 08:00 on: {fix}")
     return Finding("token", Level.OK, what)
+
+
+def prices(spot: int) -> Finding:
+    """The index was told, paise."""
+    return Finding("prices", Level.OK, f"the index is at {rupees(spot)}")
+
+
+def no_prices(broker: str, why: str) -> Finding:
+    """The login lives, and prices are refused."""
+    plan = (
+        "the paid plan of Kite Connect: the free one has neither quotes nor candles" if broker == "kite" else "the app"
+    )
+    return Finding("prices", Level.FAIL, f"prices are refused: {why}", f"look after {plan}", of_broker=True)
 
 
 class Heard(NamedTuple):
