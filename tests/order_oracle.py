@@ -49,6 +49,13 @@ class Trip:
         of += self.outside.values() if legs == SELLS else []
         return sum(units for units, _ in of), sum(value for _, value in of)
 
+    def explained(self, grown: int) -> None:
+        """What nobody could be named for was ours, as far as this fill sells more than is held."""
+        qty, worth = self.outside.get("", (0, 0))
+        back = min(qty, grown - max(self.held(), 0))
+        if back > 0:
+            self.outside[""] = (qty - back, worth * (qty - back) // qty)
+
     def held(self) -> int:
         return self.total("entry", "cover")[0] - self.total(*SELLS)[0]
 
@@ -146,6 +153,8 @@ class Oracle:
             return  # its price first
         if qty and at_us >= order.shown_us and filled >= order.filled:
             order.qty, order.shown_us = qty, at_us
+        if filled > order.filled and order.leg in ("exit", "stop"):
+            order.trip.explained(filled - order.filled)
         if filled > order.filled:
             if order.leg == "entry" and not order.filled:
                 self.bought.append(order)
