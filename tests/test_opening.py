@@ -12,7 +12,7 @@ from dualloop.book.book import Book
 from dualloop.market.units import MINUTE_US, SECOND_US
 from dualloop.modes.doors import Door
 from dualloop.modes.opening import Held, opened_at_last
-from dualloop.ports import BrokerError, LoggedOut, Unknown, Unreachable
+from dualloop.ports import BrokerError, LoggedOut, Refused, Unknown, Unreachable
 from dualloop.sim.loop import VirtualLoop
 from test_book import CLOSED, HOLDING, OPEN_US, SYMBOL, buy, of, outside
 
@@ -87,9 +87,10 @@ def test_an_outage_is_paged_again_every_five_minutes(tmp_path: Path) -> None:
     assert len(start.pages) == 3
 
 
-def test_after_a_dead_session_nothing_is_asked_until_somebody_has_logged_in(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [LoggedOut("the session is over"), Refused("AB1000: wrong MPIN")])
+def test_after_a_refused_login_nothing_is_asked_until_somebody_has_logged_in(tmp_path: Path, error: Refused) -> None:
     """A login that is tried for ever may block the account."""
-    start = Start(tmp_path, HELD, LoggedOut("the session is over"))
+    start = Start(tmp_path, HELD, error)
     start.mended_after(600, by_login=True)
     assert start.begin() == "instruments"
     assert len(start.tries) == 2

@@ -13,7 +13,7 @@ from dualloop.book.book import Book
 from dualloop.engine.desk import manual_exit
 from dualloop.market.instruments import Master
 from dualloop.modes.doors import Door
-from dualloop.ports import BrokerError, LoggedOut, Unreachable
+from dualloop.ports import BrokerError, Refused, Unreachable
 
 _MASTER_TRIES = 5
 _MASTER_TIMEOUT_S = 10.0
@@ -62,7 +62,7 @@ async def opened_at_last(open_doors: Open, held: Held) -> AsyncIterator[tuple[Do
                 if paged_s is None or now_s - paged_s >= _PAGE_AGAIN_S:
                     paged_s = now_s
                     held.shout(f"the broker cannot be had ({error}), so nothing watches what is held: {left}")
-                dead = isinstance(error, LoggedOut)
+                dead = isinstance(error, Refused)  # a wrong password, too: asking again may block the account
             else:
                 yield door, master
                 return
