@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from dualloop.brokers.kite_ticker import KiteTicker
+from dualloop.market.instruments import Right
 from dualloop.market.units import SECOND_US, clock_us, midnight_us
 from dualloop.modes.paced import FasterClock, PacedLoop
 from dualloop.sim.loop import VirtualLoop
@@ -16,6 +17,7 @@ from kite_desk import at_exchange, login_at
 from kite_fake import CALL, MARKET, TOKEN, Kite, canary_login
 from wire_place import DAY
 
+PUT = CALL._replace(right=Right.PE)
 LEVELS = tuple(Level(100_00, 65, 1) for _ in range(5))
 
 
@@ -85,19 +87,51 @@ def test_what_nobody_watches_any_more_is_unsubscribed(tmp_path: Path) -> None:
     with_ticker(tmp_path, lambda: now_us, scene)
 
 
-def test_what_brings_nothing_while_its_quotes_are_asked_for_is_subscribed_anew(tmp_path: Path) -> None:
-    clock = [at("10:00")]
+def test_what_brings_nothing_while_its_quotes_go_on_is_subscribed_anew_and_then_connected_anew(tmp_path: Path) -> None:
+    now_us = at("10:00")
 
     async def scene(kite: Kite, ticker: KiteTicker) -> None:
-        ticker.watch(CALL)
+        loop, stream = asyncio.get_running_loop(), ticker.watch(CALL)
         await kite.until(lambda: len(kite.heard) == 2)
-        for seconds, texts in ((5, 2), (5, 4), (5, 4), (5, 6)):
-            clock[0] += seconds * SECOND_US
-            ticker.nudge(CALL)
+        heartbeats = asyncio.create_task(_beat(kite))
+        await kite.send(full(50_00, now_us))
+        await asyncio.wait_for(anext(stream), 10)
+        begun_s, texts = loop.time(), len(kite.heard)
+        while ticker.connections == 1 and loop.time() - begun_s < 60:
+            ticker.polled(CALL, now_us + round(loop.time() - begun_s) * SECOND_US)
+            if loop.time() - begun_s < 9:
+                assert len(kite.heard) == texts
             await asyncio.sleep(0.5)
-            assert len(kite.heard) == texts
+        assert 30 <= loop.time() - begun_s < 60
+        await kite.until(lambda: len(kite.heard) == texts + 4)  # subscribed anew, and by the new connection
+        heartbeats.cancel()
 
-    with_ticker(tmp_path, lambda: clock[0], scene)
+    with_ticker(tmp_path, lambda: now_us, scene)
+
+
+def test_a_quiet_contract_and_one_that_nobody_watches_are_left_alone(tmp_path: Path) -> None:
+    now_us = at("10:00")
+
+    async def scene(kite: Kite, ticker: KiteTicker) -> None:
+        stream = ticker.watch(CALL)
+        await kite.until(lambda: len(kite.heard) == 2)
+        heartbeats = asyncio.create_task(_beat(kite))
+        await kite.send(full(50_00, now_us))
+        await asyncio.wait_for(anext(stream), 10)
+        for _ in range(50):
+            ticker.polled(CALL, now_us)
+            ticker.polled(PUT, now_us)
+            await asyncio.sleep(0.5)
+        assert (ticker.connections, len(kite.heard)) == (1, 2)
+        heartbeats.cancel()
+
+    with_ticker(tmp_path, lambda: now_us, scene)
+
+
+async def _beat(kite: Kite) -> None:
+    while True:
+        await kite.send(kite_ticks.HEARTBEAT)
+        await asyncio.sleep(1)
 
 
 def test_what_answers_pings_and_says_nothing_is_replaced(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from dualloop.brokers.angel_login import AngelLogin
 from dualloop.brokers.house import source
 from dualloop.brokers.http import Call, Http
 from dualloop.brokers.listing import EXCHANGE, Fetch, Names, listed, master, options
+from dualloop.brokers.reviving import Reviving
 from dualloop.brokers.socket import Dial, Link
 from dualloop.market.calendar import CANDLE_PATIENCE_US, Session
 from dualloop.market.instruments import Contract, Master, Right
@@ -68,6 +69,7 @@ class AngelFeed:
         self._dialled = 0
         self._prices = prices.Prices(lambda: self.names, now, self._say, lambda: login.died(self._dialled))
         self.link = Link(self._dial, self._prices, ping=rest.PING, silent_s=silent_s, tls=tls, ipv4=ipv4)
+        self._reviving = Reviving(self._prices.subscribe, self.link.drop)
         self._names: Names | None = None
         self._master: Master | None = None
         self._interest: dict[tuple[Contract, int], int] = {}
@@ -183,6 +185,8 @@ class AngelFeed:
         found = None if snap is None else _quote(snap)
         if found is None:
             raise Unknown(f"there is no quote of {self.names.symbol_of(contract)}")
+        if (heard_us := self._prices.newest_us(contract)) is not None:
+            self._reviving.polled(contract, found.exchange_us, heard_us)
         return found
 
     def _around(self, price: int, each_side: int, held: Sequence[Contract]) -> list[Contract]:

@@ -50,14 +50,22 @@ class Prices:
 
     def watch(self, contract: Contract) -> Ticks:
         """Its prices from now on, also over connections to come. Raises `Unlisted`."""
-        token = self._names().token_of(contract)
+        self._names().token_of(contract)
         stream = Ticks(stale_after_us=STALE_US, patience_us=_PATIENCE_US, resolution="tick")
         watched = self._streams.setdefault(contract, [])
         watched.append(stream)
         if len(watched) == 1:
-            self._first.add(contract)
-            self._send(_ask([token], subscribe=True))
+            self.subscribe(contract)
         return stream
+
+    def newest_us(self, contract: Contract) -> int | None:
+        """The exchange's time of the newest price heard, 0 before the first; None of what nobody watches."""
+        return self._newest_us.get(contract, 0) if _open(self._streams.get(contract, ())) else None
+
+    def subscribe(self, contract: Contract) -> None:
+        """If there is a connection; its greeting does it otherwise."""
+        self._first.add(contract)
+        self._send(_ask([self._names().token_of(contract)], subscribe=True))
 
     # -- what the connection tells -----------------------------------------------------------
 

@@ -144,8 +144,10 @@ class KiteFeed:
         """With touch and circuits; None where nobody has traded it today. One call a second answers whoever asks."""
         if contract not in self.market.master:
             return None
-        self.ticker.nudge(contract)
-        return (await self._quoted([contract])).get(contract)
+        found = (await self._quoted([contract])).get(contract)
+        if found is not None:
+            self.ticker.polled(contract, found.exchange_us)
+        return found
 
     async def chain(self, start_us: int, around: int | None, held: Sequence[Contract]) -> Chain:
         """The present quotes, or, when a later candle has ended since, that candle's closes and open interest.

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Protocol
 
 from dualloop.brokers.kite_login import KiteLogin
+from dualloop.brokers.reviving import Reviving
 from dualloop.brokers.socket import Link
 from dualloop.market.instruments import Contract
 from dualloop.market.quotes import Tick
@@ -28,8 +29,6 @@ SILENT_S = 5.0
 """Kite sends a heartbeat each second (B2), so that a link without any message for so long is dead."""
 _GRACE_S = 0.1
 """It may be this process that was late: what has come meanwhile is heard first."""
-_AGAIN_US = 10 * SECOND_US
-"""Between two subscriptions anew of what brings nothing."""
 
 
 class Tokens(Protocol):
@@ -53,17 +52,17 @@ class KiteTicker:
         """`loop.time()` of the last message or connection."""
         self.trouble = ""
         """Why there is no connection, or why the last one ended; empty while all is well."""
-        self._login = login
         self._silent_s = silent_s
-        self._link = self._made()
+        self._link = Link(login.dial, self, ping=None, silent_s=silent_s, tls=login.tls, ipv4=login.ipv4)
         self._watching: asyncio.Task[None] | None = None
+        self._reviving = Reviving(self._subscribe, self._link.drop)
         self._names = names
         self._now = now
         self._streams: dict[int, list[Ticks]] = {}
         self._unproven: set[int] = set()
         """Subscribed on this connection, and nothing heard since."""
-        self._heard_us: dict[int, int] = {}
-        """When something was last heard, or subscribed to."""
+        self._newest_us: dict[int, int] = {}
+        """The exchange's time of the newest price heard."""
         self._hints: list[Callable[[], None]] = []
 
     async def __aenter__(self) -> "KiteTicker":
@@ -84,10 +83,6 @@ class KiteTicker:
         """Whether there is a connection now."""
         return self._link.up
 
-    def _made(self) -> Link:
-        login = self._login
-        return Link(login.dial, self, ping=None, silent_s=self._silent_s, tls=login.tls, ipv4=login.ipv4)
-
     async def _watch_pulse(self) -> None:
         """Replace a connection that answers pings and says nothing else, for ever."""
         while True:
@@ -96,10 +91,7 @@ class KiteTicker:
                 continue
             await asyncio.sleep(_GRACE_S)
             if self._is_silent():
-                self.trouble = f"silent for {self._silent_s:g} s"
-                await self._link.__aexit__(None, None, None)
-                self._link = self._made()
-                await self._link.__aenter__()
+                self._link.drop(f"silent for {self._silent_s:g} s")
 
     def _is_silent(self) -> bool:
         return self._link.up and asyncio.get_running_loop().time() - self.heard_s >= self._silent_s
@@ -116,20 +108,20 @@ class KiteTicker:
         stream = Ticks(stale_after_us=STALE_US, patience_us=_PATIENCE_US, resolution=_RESOLUTION)
         token = self._names.token_of(contract)
         if token not in self._streams:
-            self._subscribe(token)
+            self._subscribe(contract)
         self._streams.setdefault(token, []).append(stream)
         return stream
 
-    def nudge(self, contract: Contract) -> None:
-        """Its quote is asked for: where the socket lives and brings nothing of it, subscribe anew (E1)."""
+    def polled(self, contract: Contract, exchange_us: int) -> None:
+        """A quote of it is of that exchange time: is it missing from the stream?"""
         token = self._names.token_of(contract)
-        if token in self._streams and self._now() - self._heard_us.get(token, 0) >= _AGAIN_US:
-            self._subscribe(token)
+        if any(not stream.closed for stream in self._streams.get(token, ())):
+            self._reviving.polled(contract, exchange_us, self._newest_us.get(token, 0))
 
-    def _subscribe(self, token: int) -> None:
+    def _subscribe(self, contract: Contract) -> None:
         """Now if there is a connection; otherwise its greeting will."""
+        token = self._names.token_of(contract)
         self._unproven.add(token)
-        self._heard_us[token] = self._now()
         for text in _subscription([token]):
             self._link.send(text)
 
@@ -182,7 +174,7 @@ class KiteTicker:
         self._unproven.discard(snap.token)
         if cached:
             return
-        self._heard_us[snap.token] = now
+        self._newest_us[snap.token] = max(self._newest_us.get(snap.token, 0), snap.exchange_us)
         tick = Tick(contract, snap.ltp, now, best(snap.bids), best(snap.asks), snap.exchange_us)
         for stream in streams:
             stream.put(tick)
