@@ -250,13 +250,14 @@ class Session:
     async def _clock(self) -> None:
         """The day's promises (R15): entries cancelled at `exit.start`, a person paged before `flat_by` and at it."""
         params = self.desk.params
+        flat_us = self._hours.at(params.flat_by_us)
+        moments = [at for at in (flat_us - _PAGE_BEFORE_US, flat_us) if at > self._now()] or [flat_us]
         await self._sleep_until(self._hours.at(params.exit_start_us))
         for order in self.desk.book.live_orders():
             if order.leg is f.Leg.ENTRY:
                 await self.desk.cancel(order, "the day's exit has begun")
-        flat_us = self._hours.at(params.flat_by_us)
         paged: set[str] = set()
-        for at_us in [at for at in (flat_us - _PAGE_BEFORE_US, flat_us) if at > self._now()] or [flat_us]:
+        for at_us in moments:
             await self._sleep_until(at_us)
             paged = self._page(set())
         while True:  # what is opened after that is paged for at once
