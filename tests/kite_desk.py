@@ -15,7 +15,7 @@ from dualloop.config import Config
 from dualloop.market.instruments import Contract, Right
 from dualloop.market.quotes import Quote
 from dualloop.market.reasons import Side
-from dualloop.market.units import clock_us
+from dualloop.market.units import SECOND_US, clock_us
 from dualloop.modes import wires
 from dualloop.modes.exchanging import keep_time
 from dualloop.modes.paced import FasterClock
@@ -36,6 +36,10 @@ class Desk(NamedTuple):
     login: KiteLogin
     server: Server
     loop: VirtualLoop
+
+    async def wait_for(self, at_us: int) -> None:
+        """Wait until then by the exchange's clock."""
+        await asyncio.sleep((at_us - self.loop.now_us()) / SECOND_US)
 
     async def spot(self) -> int:
         """The close of the last finished candle."""

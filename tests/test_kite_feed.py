@@ -70,15 +70,16 @@ def test_a_late_start_asks_once_for_the_index_of_the_morning(tmp_path: Path) -> 
 
 def test_the_present_chain_is_one_quote_of_twelve_strikes_a_side_and_what_is_held(tmp_path: Path) -> None:
     async def scene(desk: Desk) -> None:
+        await desk.wait_for(at("10:05") + 10 * SECOND_US)
         listing, spot = await desk.feed.master(), await desk.spot()
         held = Contract(listing.expiry, listing.strikes[0], Right.PE)
-        chain = await desk.feed.chain(at("09:55"), spot, [held])
+        chain = await desk.feed.chain(at("10:00"), spot, [held])
         near = set(listing.around(spot, 12))
         assert {each.strike for each in chain} <= near | {held.strike}
         assert len([each for each in chain if each.strike in near]) >= 44
         assert all(quote.oi for quote in chain.values())
         assert desk.loop.now_us() - max(quote.exchange_us for quote in chain.values()) < 3 * SECOND_US
-        assert len(await desk.feed.chain(at("09:55"), None, [])) > len(chain)
+        assert len(await desk.feed.chain(at("10:00"), None, [])) > len(chain)
         assert desk.feed.counts["chain"] == 2
 
     played(tmp_path, scene)
@@ -100,6 +101,19 @@ def test_the_chain_of_a_candle_long_past_has_that_candles_open_interest(tmp_path
     played(tmp_path, scene)
 
 
+def test_the_open_interest_of_a_candle_that_ended_minutes_ago_is_its_own_and_not_that_of_now(tmp_path: Path) -> None:
+    """A start at 10:04: an entry at 10:05 compares with the open interest of 10:00 (R8)."""
+
+    async def scene(desk: Desk) -> None:
+        await desk.wait_for(at("10:04"))
+        chain = await desk.feed.chain(at("09:55"), await desk.spot(), [])
+        assert len(chain) >= 20
+        assert {quote.exchange_us for quote in chain.values()} == {at("10:00")}
+        assert desk.feed.counts["chain"] == 0
+
+    played(tmp_path, scene)
+
+
 def test_a_past_chain_that_ran_out_of_time_goes_on_where_it_was(tmp_path: Path) -> None:
     async def scene(desk: Desk) -> None:
         spot = await desk.spot()
@@ -116,12 +130,13 @@ def test_a_past_chain_that_ran_out_of_time_goes_on_where_it_was(tmp_path: Path) 
 
 def test_whoever_asks_while_the_turn_is_waited_for_shares_one_quote(tmp_path: Path) -> None:
     async def scene(desk: Desk) -> None:
+        await desk.wait_for(at("10:05") + 10 * SECOND_US)
         listing, contract = await desk.feed.master(), await desk.at_the_money()
         put = contract._replace(right=Right.PE)
         await desk.quote(contract)
         given_up = asyncio.create_task(desk.feed.quote(contract))
         asks = [asyncio.create_task(desk.feed.quote(each)) for each in (contract, put, contract)]
-        chain = asyncio.create_task(desk.feed.chain(at("09:55"), contract.strike, []))
+        chain = asyncio.create_task(desk.feed.chain(at("10:00"), contract.strike, []))
         await asyncio.sleep(0)
         given_up.cancel()
         one, other, same = await asyncio.gather(*asks)

@@ -21,6 +21,7 @@ from dualloop.brokers.kite_quotes import Quotes
 from dualloop.brokers.kite_rules import EXCHANGE, INDEX_TOKEN, MOST_QUOTES, REST
 from dualloop.brokers.kite_ticker import SILENT_S, KiteTicker, best
 from dualloop.brokers.listing import Fetch, Names, listed, master
+from dualloop.market.calendar import CANDLE_PATIENCE_US
 from dualloop.market.instruments import Contract, Master, Right
 from dualloop.market.quotes import Candle, Chain, Quote
 from dualloop.market.units import MINUTE_US, SECOND_US, day_of, midnight_us
@@ -150,11 +151,11 @@ class KiteFeed:
         return found
 
     async def chain(self, start_us: int, around: int | None, held: Sequence[Contract]) -> Chain:
-        """The present quotes, or, when a later candle has ended since, that candle's closes and open interest.
+        """The present quotes, or, long after the candle's end, its closes and its open interest.
 
         Without a price to look around, the middle of all that is listed.
         """
-        if self._now() - start_us >= 2 * self._candle_us:
+        if self._now() > start_us + self._candle_us + CANDLE_PATIENCE_US:
             return await self._past_chain(start_us, around, held)
         return await self._quoted([*self._around(around, EACH_SIDE), *held])
 
