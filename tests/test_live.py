@@ -77,6 +77,18 @@ def test_the_second_signal_ends_it_at_once_and_says_what_is_left_to_do(tmp_path:
         assert kinds(place)[-1] == "Stopped"
 
 
+def test_a_start_without_its_exchange_says_what_is_left_of_the_last_one(tmp_path: Path) -> None:
+    """The machine came back and the broker did not, or a secret is locked: nobody watches, and nobody must not know."""
+    place = Place(tmp_path, 1, sets=_EARLY)
+    with place.exchange():
+        trader = place.trader()
+        until(lambda: holds(place), trader)
+        trader.kill()
+        trader.wait(5)
+    assert place.trader().wait(20) == 4
+    assert "nothing watches what its journal has held: SELL 75 NIFTY25DEC21750CE by hand" in place.said()
+
+
 def test_a_signal_while_flat_ends_it_at_once(tmp_path: Path) -> None:
     place = Place(tmp_path, 1)
     with place.exchange():

@@ -1,17 +1,21 @@
 """A start that cannot reach its broker: with something held it pages and goes on trying, with nothing held it ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dualloop.book import facts as f
 from dualloop.book.book import Book
+from dualloop.brokers.secrets import SecretsError
+from dualloop.journal import FILE, AlreadyRunning, Journal
 from dualloop.market.units import MINUTE_US, SECOND_US
 from dualloop.modes.doors import Door
-from dualloop.modes.opening import Held, opened_at_last
+from dualloop.modes.opening import Held, opened_at_last, paged_if_left
 from dualloop.ports import BrokerError, LoggedOut, Refused, Unknown, Unreachable
 from dualloop.sim.loop import VirtualLoop
 from test_book import CLOSED, HOLDING, OPEN_US, SYMBOL, buy, of, outside
@@ -33,11 +37,13 @@ class Start:
         self.loop = VirtualLoop(OPEN_US + MINUTE_US, seed=1)
         self.error, self.tries, self.pages = error, list[int](), list[str]()
         self.folder = folder
+        self.while_open: Callable[[], object] = lambda: None
         self.held = Held(book, self.pages.append, folder, lambda: self.loop.now_us() >= over_us)
 
     @asynccontextmanager
     async def doors(self) -> AsyncIterator[Door]:
         self.tries.append(self.loop.now_us())
+        self.while_open()
         if self.error is not None:
             raise self.error
         feed: Any = Feedless()
@@ -95,6 +101,80 @@ def test_after_a_refused_login_nothing_is_asked_until_somebody_has_logged_in(tmp
     assert start.begin() == "instruments"
     assert len(start.tries) == 2
     assert start.tries[1] - start.tries[0] <= 606 * SECOND_US
+
+
+def test_a_login_made_while_the_old_one_was_being_refused_is_not_waited_for_again(tmp_path: Path) -> None:
+    start = Start(tmp_path, HELD, LoggedOut("the session is over"))
+    start.while_open = lambda: start.mended_after(0, by_login=True) if len(start.tries) == 1 else None
+    start.begin()
+    assert start.tries[1] - start.tries[0] <= 6 * SECOND_US
+
+
+def test_tries_after_an_unknown_answer_grow_apart_and_a_login_by_hand_ends_the_wait(tmp_path: Path) -> None:
+    """It may have been a login of which nobody was told."""
+    start = Start(tmp_path, HELD, Unknown("AB1007"))
+    start.mended_after(3600 - 150, by_login=True)
+    assert start.begin() == "instruments"
+    pauses = [round((b - a) / SECOND_US, -1) for a, b in itertools.pairwise(start.tries)]
+    assert pauses[:5] == [30, 60, 120, 240, 300]
+    assert pauses[-1] < 300
+
+
+# -- what ends a start before there are doors, or a day in its midst -------------------------------
+
+
+def journal(folder: Path, *facts: f.AnyFact) -> Path:
+    with Journal(folder, durable=False) as open_journal:
+        open_journal.append(*facts)
+    return folder
+
+
+def ends(home: Path, error: Exception, named: Path | None = None) -> list[str]:
+    """The pages of a run that ends with that error."""
+    pages: list[str] = []
+    with pytest.raises(type(error)), paged_if_left(home, named, pages.append):
+        raise error
+    return pages
+
+
+LOCKED = SecretsError("the keyring is locked")
+
+
+@pytest.mark.parametrize("error", [LOCKED, Unreachable("no exchange"), RuntimeError("a bug")])
+def test_whatever_ends_it_while_the_journal_has_something_held_is_paged_with_the_order(
+    tmp_path: Path, error: Exception
+) -> None:
+    journal(tmp_path / "2025-12-22-older", *HOLDING)
+    journal(tmp_path / "2025-12-23-a", *CLOSED)
+    journal(tmp_path / "2025-12-23-b", *HOLDING)
+    [page] = ends(tmp_path, error)
+    assert str(error) in page
+    assert page.count(f"SELL 75 {SYMBOL} by hand") == 1, "of the last day alone"
+
+
+def test_a_journal_of_its_own_is_looked_at_in_place_of_the_others(tmp_path: Path) -> None:
+    journal(tmp_path / "2025-12-23-a", *HOLDING)
+    assert ends(tmp_path, LOCKED, journal(tmp_path / "named", *CLOSED)) == []
+    assert len(ends(tmp_path, LOCKED, journal(tmp_path / "other", *HOLDING))) == 1
+
+
+@pytest.mark.parametrize("of_home", [lambda home: home, lambda home: home / "never"])
+def test_with_nothing_held_it_is_told_as_ever(tmp_path: Path, of_home: Callable[[Path], Path]) -> None:
+    journal(tmp_path / "2025-12-23-a", *CLOSED)
+    assert ends(of_home(tmp_path), LOCKED) == []
+
+
+def test_what_another_process_watches_is_not_paged(tmp_path: Path) -> None:
+    folder = journal(tmp_path / "2025-12-23-a", *HOLDING)
+    assert ends(tmp_path, AlreadyRunning("another dualloop")) == []
+    with Journal(folder, durable=False):
+        assert ends(tmp_path, LOCKED) == []
+
+
+def test_a_journal_that_cannot_be_read_is_said_to_be_one(tmp_path: Path) -> None:
+    (journal(tmp_path / "2025-12-23-a", *HOLDING) / FILE).write_bytes(b"no database")
+    [page] = ends(tmp_path, LOCKED)
+    assert "look in the broker's app" in page
 
 
 def test_when_the_day_is_over_it_ends_with_the_reason(tmp_path: Path) -> None:

@@ -3,17 +3,18 @@
 Its time is the broker's; it can be steered, is watched, and is stopped by hand in good order.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dualloop.config import Config, ConfigError
 from dualloop.market.calendar import Session as Hours
 from dualloop.market.instruments import Master
-from dualloop.modes.doors import Door
+from dualloop.modes.doors import Ahead, Door
 from dualloop.modes.ears import Ears
-from dualloop.modes.inputs import check_lots
+from dualloop.modes.inputs import Market, check_lots
 from dualloop.modes.reach import in_reach
 from dualloop.modes.requests import kept
 from dualloop.modes.runs import Run, Work
@@ -52,6 +53,20 @@ def check_same_config(work: Work) -> None:
     if run is not None and run.config_hash != work.config.digest():
         what = f"this day was begun with configuration {run.config_hash}, this is {work.config.digest()}"
         raise GateShut(str(work.folder), what, "start it with the configuration that the day was begun with")
+
+
+def played(work: Work, known: Ahead, trade: Callable[[Hours], Coroutine[Any, Any, bool]]) -> Traded:
+    """The journal's day, traded on a loop of its clock unless it is over; `trade` tells whether it was stopped by hand.
+
+    Raises `ConfigError` and what trading raises.
+    """
+    stopped = False
+    if known.day.isoformat() not in work.book.days_ended:
+        hours = Market.of(work.config).calendar.session(known.day, work.config.strategy.candle_minutes)
+        check_hours(work.config, hours)
+        with asyncio.Runner(loop_factory=known.loop) as runner:
+            stopped = runner.run(trade(hours))
+    return Traded(work.so_far(), stopped)
 
 
 async def traded(work: Work, door: Door, master: Master, orders: Orders, hours: Hours, ears: Ears, root: Path) -> bool:

@@ -4,21 +4,26 @@ Nothing held: what cannot be opened ends the start, with its reason, as anywhere
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+import math
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from dualloop.book.book import Book
+from dualloop.book.book import Book, fold
 from dualloop.engine.desk import manual_exit
+from dualloop.journal import FILE, AlreadyRunning, is_worked_on, read
 from dualloop.market.instruments import Master
 from dualloop.modes.doors import Door
-from dualloop.ports import BrokerError, Refused, Unreachable
+from dualloop.ports import BrokerError, Refused, Unknown, Unreachable
 
 _MASTER_TRIES = 5
 _MASTER_TIMEOUT_S = 10.0
 _AGAIN_S = 5.0
+_UNSURE_S, _UNSURE_LONGEST_S = 30.0, 300.0
+"""After what may have been a login of which nobody was told; twice as long each time, for an account can be blocked."""
 _PAGE_AGAIN_S = 300.0
+_DAY_CHARS = len("2026-11-24")
 
 
 class Held(NamedTuple):
@@ -30,13 +35,46 @@ class Held(NamedTuple):
     """The folder in which a login is stored: after a dead one nothing is asked until something changes there."""
     over: Callable[[], bool]
 
-    def left(self) -> str:
-        """What a person would have to do in the broker's app; empty when nothing is held or under way."""
-        held = self.book.open_positions()
-        orders = {order.symbol for order in self.book.live_orders()} - {p.entry.symbol for p in held}
-        of_orders = [f"look for an order of {symbol}" for symbol in sorted(orders)]
-        short = [f"BUY {-p.held} {p.entry.symbol} by hand if the account is short" for p in self.book.oversold()]
-        return "; ".join([*map(manual_exit, held), *of_orders, *short])
+
+def left_of(book: Book) -> str:
+    """What a person would have to do in the broker's app; empty when nothing is held or under way."""
+    held = book.open_positions()
+    orders = {order.symbol for order in book.live_orders()} - {p.entry.symbol for p in held}
+    of_orders = [f"look for an order of {symbol}" for symbol in sorted(orders)]
+    short = [f"BUY {-p.held} {p.entry.symbol} by hand if the account is short" for p in book.oversold()]
+    return "; ".join([*map(manual_exit, held), *of_orders, *short])
+
+
+@contextmanager
+def paged_if_left(home: Path, named: Path | None, shout: Callable[[str], None]) -> Iterator[None]:
+    """An error that ends trading is paged while the journal has something held: whoever looks away must hear of it.
+
+    `home` has the runs, each in a folder that begins with its day; `named` is the one that was asked for instead.
+    Another process at work on the account is no such error, nor is what it works on left.
+    """
+    try:
+        yield
+    except AlreadyRunning:
+        raise
+    except Exception as error:
+        left = "; ".join(filter(None, map(_left_in, [named] if named else _of_last_day(home))))
+        if left:
+            shout(f"live has ended ({error}), so nothing watches what its journal has held: {left}")
+        raise
+
+
+def _of_last_day(home: Path) -> list[Path]:
+    found = sorted(home.glob("[0-9]*-*"))
+    return [each for each in found if each.name[:_DAY_CHARS] == found[-1].name[:_DAY_CHARS]]
+
+
+def _left_in(folder: Path) -> str:
+    if is_worked_on(folder):
+        return ""
+    try:
+        return left_of(fold(read(folder)))
+    except Exception as error:  # a journal that tells nothing may hide anything
+        return "" if not (folder / FILE).exists() else f"{folder} cannot be read ({error}): look in the broker's app"
 
 
 Open = Callable[[], AbstractAsyncContextManager[Door]]
@@ -49,32 +87,39 @@ async def opened_at_last(open_doors: Open, held: Held) -> AsyncIterator[tuple[Do
     Raises `BrokerError` at once when nothing is held, else when the day is over.
     """
     paged_s: float | None = None
+    unsure_s = _UNSURE_S
     while True:
+        logins = _stored(held.sessions)
         async with AsyncExitStack() as stack:
             try:
                 door = await stack.enter_async_context(open_doors())
                 master = await master_of(door)
             except BrokerError as error:
-                left = held.left()
+                left = left_of(held.book)
                 if not left or held.over():
                     raise
                 now_s = asyncio.get_running_loop().time()
                 if paged_s is None or now_s - paged_s >= _PAGE_AGAIN_S:
                     paged_s = now_s
                     held.shout(f"the broker cannot be had ({error}), so nothing watches what is held: {left}")
-                dead = isinstance(error, Refused)  # a wrong password, too: asking again may block the account
+                pause_s = _AGAIN_S
+                if isinstance(error, Refused):  # a wrong password, too: asking again may block the account
+                    pause_s = math.inf
+                elif isinstance(error, Unknown):
+                    pause_s, unsure_s = unsure_s, min(2 * unsure_s, _UNSURE_LONGEST_S)
             else:
                 yield door, master
                 return
-        await _pause(held, dead=dead)
+        await _pause(held, pause_s, logins)
 
 
-async def _pause(held: Held, *, dead: bool) -> None:
-    """Until it is worth another try: some seconds, and after a dead session until somebody has logged in."""
-    before = _stored(held.sessions)
+async def _pause(held: Held, pause_s: float, logins: set[tuple[str, int]]) -> None:
+    """So long, or until there is another login than these, or the day is over."""
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + pause_s
     while True:
         await asyncio.sleep(_AGAIN_S)
-        if not dead or held.over() or _stored(held.sessions) != before:
+        if loop.time() >= until_s or held.over() or _stored(held.sessions) != logins:
             return
 
 

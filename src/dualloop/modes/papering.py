@@ -4,7 +4,6 @@ Only the door of prices is opened, and its client has no budget for orders. The 
 broker, account and day; what it ordered before a restart is open again.
 """
 
-import asyncio
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from dualloop.journal import state_root
 from dualloop.market.calendar import Session as Hours
 from dualloop.market.instruments import Master
 from dualloop.modes import doors
-from dualloop.modes.day import Orders, Traded, check_hours, check_same_config, traded
+from dualloop.modes.day import Orders, Traded, check_same_config, played, traded
 from dualloop.modes.doors import Ahead, Door
 from dualloop.modes.ears import Ears, Tell, open_ears
 from dualloop.modes.inputs import Market
@@ -43,13 +42,7 @@ def paper(
         open_ears(config, Market.of(config), tell) as ears,
         at_desk(known, config, ears, journal_folder=journal_folder, environ=environ) as work,
     ):
-        stopped = False
-        if known.day.isoformat() not in work.book.days_ended:
-            hours = Market.of(config).calendar.session(known.day, config.strategy.candle_minutes)
-            check_hours(config, hours)
-            with asyncio.Runner(loop_factory=known.loop) as runner:
-                stopped = runner.run(trade(work, known, hours, ears, environ))
-        return Traded(work.so_far(), stopped)
+        return played(work, known, lambda hours: trade(work, known, hours, ears, environ))
 
 
 @contextmanager

@@ -4,7 +4,6 @@ One process an account: a lock of its own keeps a second one out, whatever journ
 is found again by account and day, so no restart can forget what was bought.
 """
 
-import asyncio
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
@@ -18,11 +17,11 @@ from dualloop.journal import AlreadyRunning, JournalError, state_root
 from dualloop.market.calendar import Session as Hours
 from dualloop.market.instruments import Master
 from dualloop.modes import doors
-from dualloop.modes.day import GateShut, Traded, check_hours, check_same_config, traded
+from dualloop.modes.day import GateShut, Traded, check_same_config, played, traded
 from dualloop.modes.doors import Ahead, Door
 from dualloop.modes.ears import Ears, Tell, open_ears
 from dualloop.modes.inputs import Market
-from dualloop.modes.opening import Held, opened_at_last
+from dualloop.modes.opening import Held, opened_at_last, paged_if_left
 from dualloop.modes.runs import Work, at_work, hash_of
 from dualloop.ports import Broker
 
@@ -42,19 +41,15 @@ def live(
     `AlreadyRunning` when another process trades that account.
     """
     check_gate(config)
-    known = doors.ahead(config, environ)
-    _check_simulated(known)
+    home = state_root(environ) / f.Mode.LIVE.value
     with (
         open_ears(config, Market.of(config), tell) as ears,
-        at_account(known, config, ears, journal_folder=journal_folder, environ=environ) as work,
+        paged_if_left(home, journal_folder, ears.shout),
     ):
-        stopped = False
-        if known.day.isoformat() not in work.book.days_ended:
-            hours = Market.of(config).calendar.session(known.day, config.strategy.candle_minutes)
-            check_hours(config, hours)
-            with asyncio.Runner(loop_factory=known.loop) as runner:
-                stopped = runner.run(trade(work, known, hours, ears, environ))
-        return Traded(work.so_far(), stopped)
+        known = doors.ahead(config, environ)
+        _check_simulated(known)
+        with at_account(known, config, ears, journal_folder=journal_folder, environ=environ) as work:
+            return played(work, known, lambda hours: trade(work, known, hours, ears, environ))
 
 
 def check_gate(config: Config) -> None:
