@@ -8,13 +8,17 @@ from pathlib import Path
 import pytest
 
 from angel_doors import API_KEY, CREDENTIALS, MACHINE, TOTP, Played, play
-from angel_exchange import Exchange
+from angel_exchange import DAY, Exchange
 from angel_exchange import play as at_the_exchange
+from dualloop.brokers.angel_door import HOUSE
 from dualloop.brokers.angel_login import NAMES, AngelLogin
 from dualloop.brokers.angel_rest import FUNDS, LOGIN, PROFILE, Asker, Roots, budgets, is_dead
+from dualloop.brokers.house import Given, Wanted
 from dualloop.brokers.http import Call, Http
 from dualloop.brokers.secrets import Secret, Stored, store, stored
+from dualloop.config import load
 from dualloop.market.units import DAY_US
+from dualloop.modes.inputs import Market
 from dualloop.ports import BrokerError, LoggedOut, Refused, Unknown, Unreachable
 from dualloop.sim.loop import VirtualLoop
 from dualloop.wires import angel_wire as wire
@@ -157,6 +161,49 @@ def test_another_users_session_is_refused_and_never_used() -> None:
             assert (played.asked[LOGIN], login.number) == (1, 0)
 
     play(scene)
+
+
+def test_another_users_session_in_mid_session_is_refused_and_the_login_given_up(tmp_path: Path) -> None:
+    """Whether somebody has stored it, or the renewal itself was answered with it."""
+    path = tmp_path / "session-angel"
+
+    async def scene(loop: VirtualLoop, played: Played) -> None:
+        played.put(LOGIN, TOKENS)
+        played.put(PROFILE, DEMO)
+        played.put(FUNDS, wire.gateway_refusal("AG8001"))
+        async with login_at(played, loop, path) as login, http_of(login, played) as http:
+            await login.begin()
+            await asyncio.sleep(60)
+            others = {name: Secret(f"others.{name}") for name in ("jwt", "refresh", "feed")}
+            store(path, Stored("DEMO", others, loop.now_us()))
+            played.put(PROFILE, wire.profile_body(User("SOMEBODY", "Else", "SIM")))
+            for _ in range(3):
+                with pytest.raises(LoggedOut):
+                    await Asker(http, login).read(FUNDS_CALL, wire.read_funds)
+                assert login.headers()["Authorization"] == f"Bearer {JWT}"
+                await asyncio.sleep(60)
+            assert "another user" in login.given_up
+            assert (played.asked[LOGIN], login.number) == (2, 1)
+            assert "others" not in played.headers[FUNDS]["Authorization"]
+
+    play(scene)
+
+
+def test_a_start_with_another_users_session_has_no_doors(tmp_path: Path) -> None:
+    async def scene(loop: VirtualLoop, played: Played) -> None:
+        played.put(LOGIN, TOKENS)
+        played.put(PROFILE, wire.profile_body(User("SOMEBODY", "Else", "SIM")))
+        login = login_at(played, loop, tmp_path / "session-angel")
+        given = Given({"root": f"http://{played.root}"}, CREDENTIALS, tmp_path, loop.now_us)
+        hours = Market.of(load(None, {}, [])).calendar.session(DAY, 5)
+        wanted = Wanted(hours, tmp_path, loop.now_us, 5.0, trades=True)
+        with pytest.raises(LoggedOut, match="another user"):
+            async with HOUSE.opened(login, given, wanted):
+                raise AssertionError("they are open")
+        assert set(played.asked) == {LOGIN, PROFILE}
+
+    play(scene)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_session_that_dies_is_renewed_in_the_background_and_whoever_asked_hears_of_it() -> None:

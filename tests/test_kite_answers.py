@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from dualloop.brokers.http import Http
 from dualloop.brokers.kite import KiteBroker, kite_broker
 from dualloop.brokers.kite_rules import budgets, rejects
 from dualloop.brokers.secrets import Stored, store, stored
@@ -49,6 +50,19 @@ BOOKED = BookOrder(
     at_us=1_798_000_000_000_000,
     tag="A1",
 )
+
+
+class Hints:
+    """Stands where the ticker does."""
+
+    def __init__(self) -> None:
+        self.hears: list[Callable[[], None]] = []
+
+    def hint(self, hear: Callable[[], None]) -> None:
+        self.hears.append(hear)
+
+    def unhint(self, hear: Callable[[], None]) -> None:
+        self.hears.remove(hear)
 
 
 def with_kite(folder: Path, scene: Callable[[Kite, KiteBroker], Awaitable[None]]) -> None:
@@ -251,18 +265,6 @@ def test_an_exit_goes_where_entries_have_used_up_their_share(tmp_path: Path) -> 
 
 
 def test_hints_read_the_book_one_at_a_time_and_again_after_a_failure(tmp_path: Path) -> None:
-    class Hints:
-        """Stands where the ticker does."""
-
-        def __init__(self) -> None:
-            self.hears: list[Callable[[], None]] = []
-
-        def hint(self, hear: Callable[[], None]) -> None:
-            self.hears.append(hear)
-
-        def unhint(self, hear: Callable[[], None]) -> None:
-            self.hears.remove(hear)
-
     async def run() -> None:
         reading = most = reads = 0
 
@@ -285,6 +287,36 @@ def test_hints_read_the_book_one_at_a_time_and_again_after_a_failure(tmp_path: P
             assert most == 1
             assert reads <= 6
             assert not hints.hears
+
+    with asyncio.Runner(loop_factory=lambda: PacedLoop(FasterClock(0, 10.0))) as runner:
+        runner.run(run())
+
+
+def test_a_reading_that_fails_in_an_unforeseen_way_is_not_the_last(tmp_path: Path) -> None:
+    """A task that died of it would leave every later hint unread, and nobody would be told."""
+
+    class Login:
+        """Whose first question ends in a bug."""
+
+        asks = 0
+
+        async def asked(self, ask: Callable[[], Awaitable[object]]) -> object:
+            self.asks += 1
+            if self.asks == 1:
+                raise KeyError("a bug")
+            return await ask()
+
+    async def run() -> None:
+        async with Kite() as kite:
+            kite.says["/orders"] = (200, kite_books.write_orders([BOOKED], "u"))
+            real, login, hints = canary_login(kite, tmp_path), Login(), Hints()
+            async with (
+                Http(real.rest, budgets(), real.headers) as http,
+                KiteBroker(login, http, MARKET, hints) as broker,  # type: ignore[arg-type]
+            ):
+                hints.hears[0]()
+                assert (await asyncio.wait_for(anext(broker.reports()), 10)).order_id == "1"
+                assert login.asks == 2
 
     with asyncio.Runner(loop_factory=lambda: PacedLoop(FasterClock(0, 10.0))) as runner:
         runner.run(run())

@@ -106,6 +106,25 @@ def test_another_users_login_refuses_wherever_it_comes_from(tmp_path: Path) -> N
     at_exchange(scene)
 
 
+def test_another_users_session_that_is_stored_in_mid_session_is_refused_and_never_used(tmp_path: Path) -> None:
+    async def scene(server: Server, port: int, loop: VirtualLoop) -> None:
+        trader = login_at(port, loop, tmp_path)
+        await trader.exchange("demo")
+        await login_at(port, loop, tmp_path / "elsewhere").exchange("demo")  # ends the trader's session
+        theirs = stored(tmp_path / "elsewhere" / "session.json")
+        assert theirs is not None
+        store(tmp_path / "session.json", theirs._replace(user_id="SOMEBODY"))  # alive, and not ours
+        for _ in range(2):
+            with pytest.raises(LoggedOut, match="another user"):
+                await trader.asked(trader.check)
+            with pytest.raises(LoggedOut, match="another user"):
+                trader.dial()
+        await trader.exchange("demo")
+        assert (await trader.asked(trader.check)).user_id == "DEMO"
+
+    at_exchange(scene)
+
+
 def test_without_a_session_nothing_is_sent(tmp_path: Path) -> None:
     async def scene() -> None:
         async with Kite() as kite:

@@ -30,7 +30,7 @@ from dualloop.brokers.kite_rules import (
 from dualloop.market.instruments import Contract
 from dualloop.market.reasons import Reject, Side
 from dualloop.market.units import ratio_half_up
-from dualloop.ports import BrokerError, Change, Holding, OrderReport, OrderRequest, OrderStatus, Refused, Reports
+from dualloop.ports import Change, Holding, OrderReport, OrderRequest, OrderStatus, Refused, Reports
 from dualloop.wires import kite_books, kite_forms, kite_money, kite_wire
 from dualloop.wires.kite_forms import ModifyForm, PlaceForm
 from dualloop.wires.told import BookOrder, Failure, Trouble, Wrong
@@ -179,7 +179,10 @@ class KiteBroker:
     # -- hints -------------------------------------------------------------------------------
 
     async def _read_on(self) -> None:
-        """Read the book after every hint, for ever; hints that come meanwhile are one."""
+        """Read the book after every hint, for ever; hints that come meanwhile are one.
+
+        A reading that fails says nothing, whatever it failed of: whoever asks for the book himself hears what is wrong.
+        """
         again_s = _AGAIN_S
         while True:
             await self._hinted.wait()
@@ -187,7 +190,7 @@ class KiteBroker:
             try:
                 self._tell(await self.orders())
                 again_s = _AGAIN_S
-            except BrokerError:  # whoever asks for the book by himself hears what is wrong
+            except Exception:
                 await asyncio.sleep(again_s)
                 again_s = min(2 * again_s, _LONGEST_AGAIN_S)
                 self._hinted.set()
