@@ -19,6 +19,11 @@ from dualloop.market.quotes import Candle, Chain, Quote, Tick
 from dualloop.market.reasons import Product, Reject, Side
 
 
+def words(error: Exception) -> str:
+    """What went wrong with something asked, for people."""
+    return "no answer in time" if isinstance(error, TimeoutError) else f"{type(error).__name__}: {error}"
+
+
 class BrokerError(Exception):
     """What a broker's door may raise; anything else out of it is treated as `Unknown`."""
 

@@ -17,7 +17,7 @@ from dualloop.market.instruments import Contract
 from dualloop.market.quotes import Candle, Chain
 from dualloop.market.reasons import Direction, Verdict, Why
 from dualloop.market.units import SECOND_US, clock, rupees
-from dualloop.ports import BARS, BrokerError, Feed, LoggedOut, Ticks
+from dualloop.ports import BARS, BrokerError, Feed, LoggedOut, Ticks, words
 from dualloop.strategy import entry
 from dualloop.strategy import exit as stops
 from dualloop.strategy.entry import Day, Row, Signal, Standing
@@ -159,7 +159,8 @@ class EntryLoop:
             self._desk.wire.dead_session(error)
         if self._now() >= self._tell_again_us:
             self._tell_again_us = self._now() + _TELL_AGAIN_US
-            self._desk.alarm(f"a read failed three times: {type(error).__name__}: {error}", page=False)
+            what = f"candles or quotes cannot be read ({words(error)})"
+            self._desk.alarm(f"{what}: they are asked for again, and nothing is entered without them", page=False)
 
     async def _pause(self, give_up_us: int) -> None:
         await asyncio.sleep(min(_ASK_AGAIN_S, (give_up_us - self._now()) / SECOND_US))

@@ -37,6 +37,8 @@ from dualloop.ports import Feed
 from dualloop.strategy.entry import Day
 
 _PAGE_BEFORE_US = 2 * MINUTE_US
+_SETS_OUT_US = 30 * SECOND_US
+"""For an exit that has just begun, before a person is paged for what it leaves."""
 _BOOK_AGAIN_S = 5.0
 _SHOWN_S = 20.0
 """How long a broker's book may take to show an order (design §6)."""
@@ -251,7 +253,8 @@ class Session:
         """The day's promises (R15): entries cancelled at `exit.start`, a person paged before `flat_by` and at it."""
         params = self.desk.params
         flat_us = self._hours.at(params.flat_by_us)
-        moments = [at for at in (flat_us - _PAGE_BEFORE_US, flat_us) if at > self._now()] or [flat_us]
+        early_us = max(flat_us - _PAGE_BEFORE_US, self._hours.at(params.exit_start_us) + _SETS_OUT_US)
+        moments = [at for at in sorted({min(early_us, flat_us), flat_us}) if at > self._now()] or [flat_us]
         await self._sleep_until(self._hours.at(params.exit_start_us))
         for order in self.desk.book.live_orders():
             if order.leg is f.Leg.ENTRY:

@@ -27,6 +27,7 @@ from dualloop.ports import (
     OrderRequest,
     Refused,
     Unreachable,
+    words,
 )
 
 SEND_TIMEOUT_S = 5.0
@@ -278,7 +279,7 @@ class Wire:
         since_us = self._failing.setdefault(what, now)
         if what not in self._told_unread and now - since_us >= _TELL_UNREAD_US:
             self._told_unread.add(what)
-            self._ledger.alarm(f"the {what} cannot be read: {type(error).__name__}: {error}", page=False)
+            self._ledger.alarm(f"the {what} cannot be read ({words(error)}): it is asked for again", page=False)
 
     def dead_session(self, error: LoggedOut) -> None:
         """Nothing can be left with a dead session: paged at once, again only after a while (F10)."""

@@ -15,6 +15,8 @@ _FLAT_US = 30 * SECOND_US
 _START_US = 10 * SECOND_US
 _LOOK_US = 10 * SECOND_US
 _PAGE_BEFORE_US = 2 * MINUTE_US
+_SETS_OUT_US = 30 * SECOND_US
+"""Of an exit: what it has not left by then is told."""
 _MARGIN_US = 5 * SECOND_US
 _LATE_PAGE_US = 45 * SECOND_US
 """A life that begins after the page was due has so long for it."""
@@ -139,7 +141,8 @@ class Hours:
         now_us = ground.now_us()
         if alive_us is None or ground.known.journal_dead:
             return
-        before_us, margin_us = self._flat_us - _PAGE_BEFORE_US, _MARGIN_US + ground.known.clock_off_us
+        before_us = max(self._flat_us - _PAGE_BEFORE_US, self._exit_us + _SETS_OUT_US)
+        margin_us = _MARGIN_US + ground.known.clock_off_us
         due_us = max(before_us + margin_us, alive_us + _LATE_PAGE_US)
         if now_us >= due_us and whole.paged_us < before_us - margin_us:
             self._unpaged.add(whole.key)
