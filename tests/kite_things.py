@@ -28,6 +28,7 @@ from dualloop.wires.told import (
     Snap,
     Trouble,
     User,
+    is_unsure,
 )
 
 TIMES = st.integers(FIRST_US // SECOND_US, LAST_US // SECOND_US - 1).map(lambda s: s * SECOND_US)
@@ -155,9 +156,10 @@ MARGINS = st.builds(OrderMargin, WORDS, WORDS, MONEY, MONEY, CHARGES)
 PROPOSED = st.builds(Proposed, WORDS, WORDS, SIDES, WORDS, WORDS, WORDS, QTYS, PRICES, PRICES, st.just("") | IDS)
 USERS = st.builds(User, IDS, WORDS, WORDS)
 SESSIONS = st.builds(Session, USERS, st.just("") | WORDS, IDS, st.just("") | WORDS, TIMES)
-REASONS = NOTES.filter(bool)
+REASONS = NOTES.filter(lambda note: bool(note) and not is_unsure(note))
 FAILURES = st.one_of(
-    st.builds(Failure, st.just(Trouble.REFUSED), REASONS, st.sampled_from(("OrderException", "InputException"))),
+    st.builds(Failure, st.just(Trouble.REFUSED), REASONS, st.sampled_from(("MarginException", "InputException"))),
+    st.builds(Failure, st.just(Trouble.DENIED), REASONS, st.sampled_from(("OrderException", "UserException"))),
     st.builds(Failure, st.just(Trouble.LOGIN), REASONS, st.just("TokenException")),
     st.builds(Failure, st.just(Trouble.UNSURE), REASONS, st.sampled_from(("GeneralException", "Newer"))),
 )

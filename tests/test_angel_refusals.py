@@ -52,7 +52,36 @@ def test_the_rate_limits_text_is_no_lost_login_though_its_status_is_403(order: b
     text = msgspec.json.decode(sample("error_rate_limit_http403"))["body_text"].encode()
     for body in (text, wire.RATE_LIMITED.body):
         assert failure(403, body, order=order) == (Trouble.RATE, "")
-    assert failure(429, b"", order=order) == (Trouble.RATE, "")
+    assert failure(429, b"", order=order) == (Trouble.UNSURE if order else Trouble.RATE, "")
+    in_envelope = wire.refusal("AB2001", "the access rate was exceeded")
+    assert failure(200, in_envelope, order=order)[0] is (Trouble.UNSURE if order else Trouble.RATE)
+
+
+@CHECK("code", ["AB4008", "AB1009", "AB4777", "AG7002"])
+def test_a_refusal_that_speaks_of_an_open_outcome_is_none(code: str) -> None:
+    for text in ("Request timed out", "Order could not be confirmed", "the order may have been placed"):
+        assert failure(200, wire.refusal(code, text), order=True) == (Trouble.UNSURE, code)
+
+
+def test_what_an_unlisted_code_of_a_field_means_its_words_must_tell() -> None:
+    assert failure(200, wire.refusal("AB4777", "words"), order=True) == (Trouble.DENIED, "AB4777")
+
+
+@CHECK(
+    "body",
+    [
+        b'{"status":true}',
+        b'{"status":true,"message":"SUCCESS","errorcode":""}',
+        b'{"status":true,"message":"AMX Session Expired","errorcode":"AB1010","data":null}',
+        b'{"success":true,"message":"","errorCode":"AG8001","data":""}',
+    ],
+)
+def test_a_success_with_a_code_or_without_data_is_no_empty_book(body: bytes) -> None:
+    """An empty answer would be read as: nothing is held."""
+    for read in (wire.read_orders, wire.read_positions):
+        found = read(200, body)
+        assert isinstance(found, Failure)
+        assert found.trouble is Trouble.UNSURE
 
 
 @CHECK(
@@ -286,6 +315,21 @@ def test_one_order_that_cannot_be_makes_the_book_wrong(field: str, value: object
         row["orderstatus"] = ""
     found = wire.read_orders(200, wire.success([row | {"exchange": "NFO"}]))
     assert isinstance(found, Wrong)
+
+
+@CHECK("nothing", [None, "", "absent"])
+@CHECK(("status", "cancelled", "filled"), [("complete", "0", 65), ("cancelled", "45", 20), ("Cancelled", "65", 0)])
+def test_of_an_order_that_is_over_what_filled_is_told_in_one_way_or_another(
+    nothing: str | None, status: str, cancelled: str, filled: int
+) -> None:
+    row = msgspec.json.decode(sample("order_details_response"))["data"]
+    row |= {"exchange": "NFO", "status": status, "quantity": "65", "filledshares": nothing, "cancelsize": cancelled}
+    if nothing == "absent":
+        del row["filledshares"]
+    found = wire.read_orders(200, wire.success([row]))
+    assert not isinstance(found, Failure | Wrong)
+    assert [order.filled for order in found] == [filled]
+    assert isinstance(wire.read_orders(200, wire.success([row | {"cancelsize": ""}])), Wrong)
 
 
 def test_a_row_of_another_exchange_that_cannot_be_read_hides_no_other_one() -> None:

@@ -11,7 +11,7 @@ import trustme
 from aiohttp import web
 
 from dualloop.brokers.budgets import Budget, per_second
-from dualloop.brokers.http import Call, Http, secure
+from dualloop.brokers.http import Call, Http, anything, secure
 from dualloop.market.reasons import Reject
 from dualloop.market.units import SECOND_US
 from dualloop.ports import BrokerError, LoggedOut, Refused, Unknown, Unreachable
@@ -90,7 +90,9 @@ async def talking(says: Says, given: dict[str, Budget] | None = None) -> AsyncIt
     peer = Peer(says)
     async with await asyncio.start_server(peer.talk, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with Http(f"http://127.0.0.1:{port}", given or budgets(), lambda: {"Authorization": CANARY}) as http:
+        async with Http(
+            f"http://127.0.0.1:{port}", given or budgets(), lambda: {"Authorization": CANARY}, may=anything
+        ) as http:
             yield http, peer
 
 
@@ -224,7 +226,7 @@ def test_where_nobody_listens_nothing_was_sent() -> None:
     async def main() -> None:
         async with await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0) as server:
             port = server.sockets[0].getsockname()[1]
-        async with Http(f"http://127.0.0.1:{port}", budgets(), dict) as http:
+        async with Http(f"http://127.0.0.1:{port}", budgets(), dict, may=anything) as http:
             with pytest.raises(Unreachable, match="no connection to 127"):
                 await http.write(PLACE, text_of, rejects)
 
@@ -342,7 +344,7 @@ async def encrypted(context: ssl.SSLContext) -> AsyncIterator[str]:
 
 def asked_over(context: ssl.SSLContext, trusted: ssl.SSLContext | None) -> str:
     async def main() -> str:
-        async with encrypted(context) as root, Http(root, budgets(), dict, tls=trusted) as http:
+        async with encrypted(context) as root, Http(root, budgets(), dict, may=anything, tls=trusted) as http:
             return await http.write(PLACE, text_of, rejects)
 
     return asyncio.run(main())

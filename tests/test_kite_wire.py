@@ -31,7 +31,8 @@ from dualloop.wires.told import Failure, Trouble, User, Wrong
 from kite_fixtures import at, changed, fixture
 
 CALL = "NIFTY26N2426000CE"
-REFUSED, UNSURE, LOGIN, RATE = Trouble.REFUSED, Trouble.UNSURE, Trouble.LOGIN, Trouble.RATE
+REFUSED, DENIED, UNSURE = Trouble.REFUSED, Trouble.DENIED, Trouble.UNSURE
+LOGIN, RATE = Trouble.LOGIN, Trouble.RATE
 
 
 # -- errors ------------------------------------------------------------------------------------------
@@ -43,11 +44,11 @@ REFUSED, UNSURE, LOGIN, RATE = Trouble.REFUSED, Trouble.UNSURE, Trouble.LOGIN, T
         (403, "TokenException", "Incorrect access_token", LOGIN),
         (403, "PermissionException", "no permission", REFUSED),
         (400, "TokenException", "only 403 proves a dead session", UNSURE),
-        (400, "OrderException", "no such order", REFUSED),
+        (400, "OrderException", "no such order", DENIED),
         (400, "InputException", "bad tag", REFUSED),
         (400, "MarginException", "not enough", REFUSED),
         (400, "HoldingException", "not enough", REFUSED),
-        (400, "UserException", "blocked", REFUSED),
+        (400, "UserException", "blocked", DENIED),
         (400, "OrderException", "The request Timed Out. Check the order book.", UNSURE),
         (400, "NetworkException", "unreachable", UNSURE),
         (429, "NetworkException", "Too many requests", RATE),
@@ -86,8 +87,34 @@ def test_an_answer_that_is_no_envelope_is_unsure_whatever_its_status(status: int
     assert found.trouble is UNSURE
 
 
-def test_too_many_requests_are_known_by_their_status_even_in_html() -> None:
-    assert read_failure(429, b"<html>slow down</html>").trouble is RATE
+def test_too_many_requests_are_known_by_their_own_words_alone() -> None:
+    """A `NetworkException` comes with 429 as well, and of an order that met one nobody knows (facts A11)."""
+
+    def trouble(text: str) -> Trouble:
+        return read_failure(429, write_failure(Failure(RATE, text, "NetworkException"))).trouble
+
+    assert trouble("Too many requests") is RATE
+    assert trouble("Maximum allowed order requests exceeded.") is RATE
+    assert trouble("Request timed out. Check the order book.") is UNSURE
+    assert trouble("Too many requests: the order may have been placed") is UNSURE
+    assert read_failure(429, b"<html>slow down</html>").trouble is UNSURE
+
+
+@pytest.mark.parametrize("code", ["OrderException", "InputException", "UserException", "PermissionException"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Request timed out",
+        "Request time-out at the exchange",
+        "No word from the gateway",
+        "Please check the order book",
+        "Your order could not be confirmed in time. Kindly check orders before trying again.",
+        "The order may have been placed",
+        "Order status is unknown",
+    ],
+)
+def test_a_refusal_that_speaks_of_an_open_outcome_is_none(code: str, text: str) -> None:
+    assert read_failure(400, write_failure(Failure(REFUSED, text, code))).trouble is UNSURE
 
 
 def test_a_success_with_an_error_status_is_unsure_and_one_with_an_error_type_is_no_success() -> None:

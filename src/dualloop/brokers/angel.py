@@ -15,7 +15,7 @@ from dualloop.brokers import angel_rest as rest
 from dualloop.brokers import angel_words as words
 from dualloop.brokers.angel_following import Events, Following, Form
 from dualloop.brokers.angel_login import AngelLogin
-from dualloop.brokers.http import Call, Http
+from dualloop.brokers.http import Call, Http, anything
 from dualloop.brokers.listing import EXCHANGE, Names
 from dualloop.brokers.socket import Dial, Link
 from dualloop.market.reasons import Reject, Side
@@ -45,7 +45,7 @@ class AngelBroker:
         self._login = login
         self._names = names
         self._updates_url = roots.updates + rest.UPDATES
-        self._http = Http(roots.rest, rest.budgets(), login.headers, tls=tls, ipv4=ipv4)
+        self._http = Http(roots.rest, rest.budgets(), login.headers, may=anything, tls=tls, ipv4=ipv4)
         self._asker = rest.Asker(self._http, login)
         self._reports = Reports()
         self._following = Following(self._asker, names, self._reports)

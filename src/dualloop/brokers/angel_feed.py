@@ -15,7 +15,7 @@ from dualloop.brokers import angel_prices as prices
 from dualloop.brokers import angel_rest as rest
 from dualloop.brokers.angel_login import AngelLogin
 from dualloop.brokers.house import source
-from dualloop.brokers.http import Call, Http
+from dualloop.brokers.http import Call, Http, posts
 from dualloop.brokers.listing import EXCHANGE, Fetch, Names, listed, master, options
 from dualloop.brokers.reviving import Reviving
 from dualloop.brokers.socket import Dial, Link
@@ -62,7 +62,8 @@ class AngelFeed:
         self._now = now
         self._stream_url = roots.stream + rest.STREAM
         budgets = rest.market_budgets()
-        self._http = Http(roots.rest, budgets, login.headers, tls=tls, ipv4=ipv4)
+        may = posts(rest.QUOTE, rest.CANDLES, rest.INTEREST)
+        self._http = Http(roots.rest, budgets, login.headers, may=may, tls=tls, ipv4=ipv4)
         self._open_http = Http(roots.instruments, budgets, dict, tls=tls, ipv4=ipv4)
         """Another host: it is told no token."""
         self._asker = rest.Asker(self._http, login)

@@ -10,7 +10,7 @@ from dualloop.brokers.angel_feed import dumped, index_now, nifty_options
 from dualloop.brokers.angel_login import AngelLogin
 from dualloop.brokers.budgets import Window
 from dualloop.brokers.house import AnyLogin, Given, source
-from dualloop.brokers.http import Call, Http
+from dualloop.brokers.http import Call, Http, posts
 from dualloop.brokers.look import Entered, Listing, listing, windows_of
 from dualloop.market.units import day_of, midnight_us
 from dualloop.ports import LoggedOut
@@ -56,10 +56,10 @@ class AngelLook:
 @asynccontextmanager
 async def look(login: AnyLogin, given: Given) -> AsyncIterator[AngelLook]:
     assert isinstance(login, AngelLogin), "it is what this house has made"
-    reads = {"funds": rest.budgets()["funds"], "quote": rest.market_budgets()["quote"]}
+    budgets = {"funds": rest.budgets()["funds"], "quote": rest.market_budgets()["quote"]}
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(login)
-        http = await stack.enter_async_context(Http(login.roots.rest, reads, login.headers))
+        http = await stack.enter_async_context(Http(login.roots.rest, budgets, login.headers, may=posts(rest.QUOTE)))
         dumps = await stack.enter_async_context(Http(login.roots.instruments, rest.market_budgets(), dict))
         yield AngelLook(login, http, dumps, given)
 

@@ -74,6 +74,25 @@ class Answer(NamedTuple):
     """When, as the header says; empty where it does not."""
 
 
+May = Callable[[Call], bool]
+"""Whether a client sends such a request at all."""
+
+
+def reads(call: Call) -> bool:
+    """Nothing that could change anything, as far as the method tells."""
+    return call.method in ("GET", "HEAD")
+
+
+def posts(*paths: str) -> May:
+    """What is asked for, and these: some brokers are asked by POST."""
+    return lambda call: reads(call) or (call.method == "POST" and call.path in paths)
+
+
+def anything(call: Call) -> bool:
+    """Orders, too."""
+    return True
+
+
 class _Way:
     """How far a request has come."""
 
@@ -87,6 +106,7 @@ class _Broken(Exception):
 class Http:
     """Requests to one address while it is entered. `headers` gives those of now, for a session may be renewed.
 
+    `may`: what it sends; anything else is `Refused` here. Only a client that was made for orders sends one.
     `tls` None: the system's certificates. Raises `ValueError` for an address that would carry secrets in clear.
     """
 
@@ -96,12 +116,14 @@ class Http:
         budgets: Mapping[str, Budget],
         headers: Callable[[], Mapping[str, str]],
         *,
+        may: May = reads,
         tls: ssl.SSLContext | None = None,
         ipv4: bool = True,
     ) -> None:
         self._root = secure(root, "https", "http")
         self._budgets = budgets
         self._headers = headers
+        self._may = may
         self._tls = tls
         self._family = socket.AF_INET if ipv4 else socket.AF_UNSPEC
         self._session: aiohttp.ClientSession | None = None
@@ -164,13 +186,17 @@ class Http:
                 raise LoggedOut(words)
             case Trouble.RATE:
                 raise Unreachable(f"too many requests: {words}")
-            case Trouble.REFUSED:
-                raise Refused(words, rejects(found.text))
             case Trouble.UNSURE:
                 raise Unknown(words)
+        reject = rejects(found.text)
+        if found.trouble is Trouble.DENIED and reject is Reject.OTHER:
+            raise Unknown(words)
+        raise Refused(words, reject)
 
     async def send(self, call: Call) -> Answer:
-        """One request, once. Raises `Unreachable` or `Unknown`."""
+        """One request, once. Raises `Unreachable` or `Unknown`, and `Refused` for what this client does not send."""
+        if not self._may(call):
+            raise Refused(f"this client does not send {call.method} {call.path}")
         if self._session is None:
             raise Unreachable("the client is not open")
         way = _Way()

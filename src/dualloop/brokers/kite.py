@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 from dualloop.brokers.budgets import Budget
-from dualloop.brokers.http import Call, Http, Reader
+from dualloop.brokers.http import Call, Http, Reader, anything
 from dualloop.brokers.kite_feed import KiteMarket
 from dualloop.brokers.kite_login import KiteLogin
 from dualloop.brokers.kite_rules import (
@@ -181,7 +181,7 @@ class KiteBroker:
     async def _read_on(self) -> None:
         """Read the book after every hint, for ever; hints that come meanwhile are one.
 
-        A reading that fails says nothing, whatever it failed of: whoever asks for the book himself hears what is wrong.
+        A reading that fails says nothing, anything it failed of: whoever asks for the book himself hears what is wrong.
         """
         again_s = _AGAIN_S
         while True:
@@ -209,7 +209,7 @@ async def kite_broker(
     """Opened, over a client of its own with the account's budgets."""
     own = {name: budgets[name] for name in _BUDGETS}
     async with (
-        Http(login.rest, own, login.headers, tls=login.tls, ipv4=login.ipv4) as http,
+        Http(login.rest, own, login.headers, may=anything, tls=login.tls, ipv4=login.ipv4) as http,
         KiteBroker(login, http, market, ticker) as broker,
     ):
         yield broker

@@ -13,7 +13,7 @@ from typing import TypeVar
 from yarl import URL
 
 from dualloop.brokers.budgets import Budget
-from dualloop.brokers.http import Call, Http, secure
+from dualloop.brokers.http import Call, Http, posts, secure
 from dualloop.brokers.kite_rules import LOGIN_PAGE, REST, SOCKET, rejects
 from dualloop.brokers.secrets import Secret, SecretsError, Stored, store, stored
 from dualloop.brokers.socket import Dial
@@ -27,6 +27,7 @@ NAMES = ("api_key", "api_secret", "user_id")
 """What `credentials` is to find."""
 _VERSION = {"X-Kite-Version": "3"}
 _ACCESS = "access_token"
+_SESSION = "/session/token"
 _SHAPE = re.compile(r"[A-Za-z0-9_-]{4,64}")
 _LOG_IN = "log in at Kite: dualloop login"
 
@@ -75,7 +76,7 @@ class KiteLogin:
         token = request_token_of(request_token)
         key, secret = self._given["api_key"].open(), self._given["api_secret"].open()
         form = kite_wire.LoginForm(key, token, kite_wire.checksum(key, token, secret))
-        call = Call("POST", "/session/token", "login", "login", form=kite_wire.login_form(form), deadline_s=15.0)
+        call = Call("POST", _SESSION, "login", "login", form=kite_wire.login_form(form), deadline_s=15.0)
         async with self._http(lambda: _VERSION) as http:
             session = await http.write(call, kite_wire.read_session, rejects)
         self._check_user(session.user.user_id)
@@ -93,7 +94,8 @@ class KiteLogin:
         return user
 
     def _http(self, headers: Callable[[], Mapping[str, str]]) -> Http:
-        return Http(self.rest, {"login": Budget(now_us=self._at)}, headers, tls=self.tls, ipv4=self.ipv4)
+        budgets, may = {"login": Budget(now_us=self._at)}, posts(_SESSION)
+        return Http(self.rest, budgets, headers, may=may, tls=self.tls, ipv4=self.ipv4)
 
     # -- the session -------------------------------------------------------------------------
 

@@ -65,13 +65,18 @@ def failures() -> Sequence[Answer]:
     return (*inner, *(gateway_page(each) for each in GATEWAY))
 
 
+def open_ends() -> Sequence[Answer]:
+    """A request that timed out, or was lost inside: codes that prove nothing, and words that do not."""
+    codes = no("AB1004"), no("AB1010"), no("AB2001", "Exceeding access rate at the exchange")
+    words = no("AB4999", "Something that nobody has listed"), no("AB1009", "Order could not be confirmed in time")
+    return (*codes, *words)
+
+
 def said(what: Said) -> Answer:
-    """A request that timed out, or was lost inside, is answered with the code that proves nothing."""
+    """What the server itself has to say."""
     match what:
         case Said.TOO_MANY:
             return Answer(*wire.RATE_LIMITED)
-        case Said.TIMED_OUT:
-            return no("AB1004")
         case Said.FAILED:
             return Answer(500, _JSON, wire.refusal("AB2001"))
         case Said.PAGE:

@@ -92,6 +92,10 @@ class Angel:
         return angel_answers.said(what)
 
     @property
+    def open_ends(self) -> Sequence[Answer]:
+        return angel_answers.open_ends()
+
+    @property
     def failures(self) -> Sequence[Answer]:
         return angel_answers.failures()
 

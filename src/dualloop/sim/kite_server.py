@@ -55,13 +55,18 @@ _MOST_DAYS = {"minute": 60, "day": 2000, "60minute": 400, "15minute": 200, "30mi
 _USUAL_DAYS = 100
 _SAID = {
     Said.TOO_MANY: (429, "NetworkException", "Too many requests"),
-    Said.TIMED_OUT: (400, "OrderException", "The request timed out. Please check the order book before trying again."),
     Said.FAILED: (500, "GeneralException", "Something unexpected happened."),
     Said.NO_ROUTE: (404, "GeneralException", "Route not found"),
     Said.NO_METHOD: (405, "GeneralException", "Method not allowed"),
     Said.UNREADABLE: (400, "InputException", "The body of the request cannot be unpacked."),
     Said.TOO_LARGE: (400, "InputException", "The request is too large."),
 }
+_OPEN_ENDS = (
+    (400, "OrderException", "The request timed out. Please check the order book before trying again."),
+    (400, "OrderException", "Your order could not be confirmed in time. Kindly look for it before trying again."),
+    (400, "OrderException", "Something that nobody has listed"),
+    (429, "NetworkException", "The order management system did not answer"),
+)
 _FAILURES = (
     (503, "NetworkException", "The order management system cannot be reached."),
     (500, "GeneralException", "Something unexpected happened."),
@@ -117,6 +122,10 @@ class Kite:
         if what is Said.PAGE:
             return page(200, "Kite is under maintenance")
         return failure(*_SAID[what])
+
+    @property
+    def open_ends(self) -> Sequence[Answer]:
+        return tuple(failure(*each) for each in _OPEN_ENDS)
 
     @property
     def failures(self) -> Sequence[Answer]:
@@ -273,8 +282,8 @@ def success(body: bytes) -> Answer:
 
 
 def failure(status: int, kind: str, text: str) -> Answer:
-    trouble = Trouble.LOGIN if kind == "TokenException" else Trouble.REFUSED
-    return Answer(status, JSON, kite_wire.write_failure(Failure(trouble, text, kind)))
+    """What it is for whoever reads it, its kind and words tell."""
+    return Answer(status, JSON, kite_wire.write_failure(Failure(Trouble.UNSURE, text, kind)))
 
 
 def _token_failure() -> Answer:

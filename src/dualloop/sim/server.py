@@ -172,7 +172,7 @@ class Server:
                 await asyncio.sleep(self.faults.late_us / SECOND_US)
                 return _response(answer)
             case Fate.TIMEOUT_TEXT:
-                return _response(self.dialect.said(Said.TIMED_OUT))
+                return _response(self.faults.way(self.dialect.open_ends))
             case Fate.SERVER_ERROR:
                 return _response(self.faults.way(self.dialect.failures))
             case Fate.HTML:

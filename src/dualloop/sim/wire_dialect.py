@@ -49,7 +49,6 @@ class Said(StrEnum):
     """What the server itself has to say, in the dialect's words."""
 
     TOO_MANY = "too many requests"
-    TIMED_OUT = "the request timed out, and may have been done"
     FAILED = "the server has failed"
     PAGE = "a page of HTML in place of an answer"
     NO_ROUTE = "no such address"
@@ -104,6 +103,11 @@ class Dialect(Protocol):
         ...
 
     def said(self, what: Said) -> Answer: ...
+
+    @property
+    def open_ends(self) -> Sequence[Answer]:
+        """How it answers what may or may not have been done, the best known way first."""
+        ...
 
     @property
     def failures(self) -> Sequence[Answer]:

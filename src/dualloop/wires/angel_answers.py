@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from dualloop.wires.angel_values import Row, Unreadable, attempt, dumps, loads
-from dualloop.wires.told import Failure, Trouble, Wrong
+from dualloop.wires.told import Failure, Trouble, Wrong, is_unsure
 
 _T = TypeVar("_T")
 
@@ -66,8 +66,9 @@ _LOGIN = frozenset({"AG8001", "AG8002", "AG8003", "AB8050", "AB8051"})
 # The OMS behind the gateway has lost the session: a new login helps, but an order may have passed.
 _OMS_LOGIN = frozenset({"AB1010", "AB1011"})
 _REFUSED = frozenset({"AG7002", "AG8004", "AB1000", "AB1006", "AB1008", "AB1009", "AB1012", "AB1050"})
-# AB4xxx speak of a field of the request, which was read and turned away.
-_FIELD = re.compile(r"AB4[0-9]{3}")
+# Of a field of the request, which was read and turned away; what another AB4xxx means its words must tell.
+_FIELDS = frozenset({"AB4008", "AB4018", "AB4029", "AB4036"})
+_DENIED = re.compile(r"AB4[0-9]{3}")
 
 # -- writing -----------------------------------------------------------------------------------
 
@@ -109,18 +110,25 @@ def rejected_page(support_id: str) -> Answer:
 
 def opened(status: int, body: bytes, *, order: bool = False) -> Good | Failure:
     """The data of a success, or the failure. `order`: it answers a place, a modify or a cancel."""
-    if status == 429:
-        return Failure(Trouble.RATE, "HTTP 429")
     try:
         row = Row(loads(body))
     except Unreadable:
-        return _no_envelope(status, body)
+        return _no_envelope(status, body, order)
     code, text = _word(row.raw("errorcode")) or _word(row.raw("errorCode")), shown(row.raw("message"))
     if status >= 500:
         return Failure(Trouble.UNSURE, text or f"HTTP {status}", code)
     if _succeeded(row):
-        return Good(row.raw("data")) if status < 300 else Failure(Trouble.UNSURE, f"a success with HTTP {status}", code)
+        return _good(status, row, code)
     return Failure(_trouble(status, code, text, order), text or f"HTTP {status} with a failure without a text", code)
+
+
+def _good(status: int, row: Row, code: str) -> Good | Failure:
+    """A success has data, be it null, and no error code: without either it would be an empty book."""
+    if status >= 300 or row.has("errorcode") or row.has("errorCode"):
+        return Failure(Trouble.UNSURE, f"a success with HTTP {status} and {code or 'no'} code", code)
+    if not row.there("data"):
+        return Failure(Trouble.UNSURE, "a success without data")
+    return Good(row.raw("data"))
 
 
 def answered(status: int, body: bytes, read: Callable[[object], _T]) -> _T | Failure | Wrong:
@@ -157,17 +165,21 @@ def _succeeded(row: Row) -> bool:
 
 
 def _trouble(status: int, code: str, text: str, order: bool) -> Trouble:
-    if _too_often(text):
+    if _too_often(text) and not (order and code):
         return Trouble.RATE
     if code in _LOGIN or (code in _OMS_LOGIN and not order):
         return Trouble.LOGIN
-    if code in _REFUSED or _FIELD.fullmatch(code):
+    if is_unsure(text):
+        return Trouble.UNSURE
+    if code in _REFUSED | _FIELDS:
         return Trouble.REFUSED
+    if _DENIED.fullmatch(code):
+        return Trouble.DENIED
     # Any other code, AB1004, AB1007, AB1013 to AB1018 and AB200x among them, proves nothing.
     return Trouble.LOGIN if status == 401 and not code else Trouble.UNSURE
 
 
-def _no_envelope(status: int, body: bytes) -> Failure:
+def _no_envelope(status: int, body: bytes, order: bool) -> Failure:
     """The rate limit, the firewall, an empty body, a truncated one."""
     text = body[:2_000].decode("utf-8", "replace")
     page = "<" in text[:200]
@@ -177,6 +189,8 @@ def _no_envelope(status: int, body: bytes) -> Failure:
         return Failure(Trouble.RATE, shown(text))
     if status == 401:
         return Failure(Trouble.LOGIN, "HTTP 401")
+    if status == 429 and not order:
+        return Failure(Trouble.RATE, "HTTP 429")
     kind = "an empty body" if not body.strip() else "a page" if page else "no JSON object"
     return Failure(Trouble.UNSURE, f"HTTP {status} with {kind}")
 

@@ -19,6 +19,9 @@ from dualloop.wires.told import BookOrder, Failure, Listed, Trouble, Wrong
 MOST_ROWS = 100_000
 """Orders, trades or positions of one account and day; the broker takes some thousand orders."""
 
+_FILLED_BY_THEN = frozenset({"complete", "cancelled"})
+"""Statuses of an order that is over and may have filled."""
+
 UNLISTED: Mapping[int, Listed] = MappingProxyType({})
 
 # -- what a place, a modify or a cancel is answered with ---------------------------------------
@@ -143,12 +146,15 @@ def _progress(order: BookOrder) -> dict[str, object]:
 def read_order_row(value: object) -> BookOrder:
     """`token` and `at_us` are 0 where they are not told, texts empty. Raises `Unreadable`."""
     row = Row(value, "an order")
+    status = row.text("status", "") or row.text("orderstatus")
     qty, filled = row.whole("quantity"), row.whole("filledshares", 0)
-    if filled > qty:
+    if not row.has("filledshares") and status.strip().lower() in _FILLED_BY_THEN:
+        filled = qty - row.whole("cancelsize")  # one of both is told: to have said nothing is not to have sold nothing
+    if not 0 <= filled <= qty:
         raise Unreadable("filledshares: more than quantity")
     return BookOrder(
         order_id=row.text("orderid"),
-        status=row.text("status", "") or row.text("orderstatus"),
+        status=status,
         symbol=row.text("tradingsymbol"),
         exchange=row.text("exchange", ""),
         token=row.token("symboltoken", 0),

@@ -83,6 +83,10 @@ class Row:
         """Whether there is anything under that name: null and "" are nothing."""
         return self._values.get(name) not in (None, "")
 
+    def there(self, name: str) -> bool:
+        """Whether the name is there, be it with nothing under it."""
+        return name in self._values
+
     def raw(self, name: str) -> object:
         return self._values.get(name)
 

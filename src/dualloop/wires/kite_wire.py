@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from dualloop.wires.kite_fields import Form, Row, rows, said, stamp
 from dualloop.wires.kite_json import Bad, encode, or_wrong, parse
-from dualloop.wires.told import Failure, Trouble, User, Wrong
+from dualloop.wires.told import Failure, Trouble, User, Wrong, is_unsure
 
 T = TypeVar("T")
 
@@ -34,13 +34,17 @@ STATUS_OF = {
 """The HTTP status that each error type typically comes with; too many requests are 429 and a `NetworkException`."""
 
 TOO_MANY = 429
-_NO = frozenset(each for each, status in STATUS_OF.items() if 400 <= status < 500 and each != "TokenException")
-_UNSURE = ("timed out", "timeout", "time out", "timed-out", "gateway", "order book", "orderbook")
-"""Words of a refusal that speaks of an outcome which nobody knows."""
+_LIMITER = ("too many requests", "order requests exceeded")
+"""The words of the rate limit itself (kite.trade forum 47704, 48463); in others a 429 is any `NetworkException`."""
+_REFUSED = frozenset({"InputException", "PermissionException", "MarginException", "HoldingException"})
+"""What is looked at before an order goes anywhere."""
+_DENIED = frozenset({"OrderException", "UserException"})
+"""Of these only some are refusals, which their words tell."""
 _CODE_OF = {
     Trouble.LOGIN: "TokenException",
     Trouble.RATE: "NetworkException",
     Trouble.REFUSED: "InputException",
+    Trouble.DENIED: "OrderException",
     Trouble.UNSURE: "GeneralException",
 }
 
@@ -77,18 +81,24 @@ def _success(status: int, body: bytes) -> object:
 def read_failure(status: int, body: bytes) -> Failure:
     """What an answer that is no success means for the request (kite.trade/docs/connect/v3/exceptions).
 
-    An HTTP 400 that speaks of a time-out is no refusal: such an order was executed seconds later (kite.trade forum
-    35732). A dead session is proven by 403 with `TokenException` only. All that is not known is unsure.
+    A refusal that speaks of a time-out or the like is none. A dead session is proven by 403 with `TokenException` only,
+    the rate limit by its own words. All that is not known is unsure.
     """
     code, text = _error(body)
     shown = said(text) or f"HTTP {status} without a reason"
-    if status == TOO_MANY:
-        return Failure(Trouble.RATE, shown, code)
+    return Failure(_trouble(status, code, text), shown, code)
+
+
+def _trouble(status: int, code: str, text: str) -> Trouble:
     if status == STATUS_OF["TokenException"] and code == "TokenException":
-        return Failure(Trouble.LOGIN, shown, code)
-    if code in _NO and status < 500 and not any(each in text.lower() for each in _UNSURE):
-        return Failure(Trouble.REFUSED, shown, code)
-    return Failure(Trouble.UNSURE, shown, code)
+        return Trouble.LOGIN
+    if status >= 500 or is_unsure(text):
+        return Trouble.UNSURE
+    if status == TOO_MANY:
+        return Trouble.RATE if any(each in text.lower() for each in _LIMITER) else Trouble.UNSURE
+    if code in _REFUSED:
+        return Trouble.REFUSED
+    return Trouble.DENIED if code in _DENIED else Trouble.UNSURE
 
 
 def _error(body: bytes) -> tuple[str, str]:

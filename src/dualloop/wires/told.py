@@ -4,6 +4,7 @@ Both wires read into these and write from them. A price that came with more than
 paise are asked for; an average keeps four decimals of a rupee (`_e4`).
 """
 
+import re
 from datetime import date
 from enum import StrEnum
 from typing import NamedTuple
@@ -27,8 +28,22 @@ class Trouble(StrEnum):
     """Too many requests: nothing was done."""
     REFUSED = "refused"
     """A definite no: nothing of it exists."""
+    DENIED = "denied"
+    """A no that is a definite one only where its words are known; otherwise unsure."""
     UNSURE = "unsure"
     """It may or may not have been done."""
+
+
+_UNSURE_WORDS = re.compile(
+    r"time[ds]?[ -]*out|gateway|order ?book|confirm|unknown|not known|(may|might|could) have|check (the |your )?order",
+    re.IGNORECASE,
+)
+
+
+def is_unsure(text: str) -> bool:
+    """Whether a refusal speaks of an outcome that nobody knows: such an order was executed seconds later (kite.trade
+    forum 35732)."""
+    return _UNSURE_WORDS.search(text) is not None
 
 
 class Failure(NamedTuple):
