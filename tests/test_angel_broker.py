@@ -528,13 +528,14 @@ def test_exits_have_a_reserve_that_entries_leave_alone() -> None:
     asyncio.run(scene())
 
 
-def test_the_feed_can_not_place_an_order_for_it_has_no_budget_for_one(tmp_path: Path) -> None:
+def test_the_feed_can_not_place_an_order_by_any_of_its_budgets(tmp_path: Path) -> None:
     async def scene(hall: Hall) -> None:
         feed = hall.doors.feed
         body = hall.exchange.wish(hall.item, hall.ask).to_json()
-        call = HttpCall("POST", rest.PLACE, "orders", "place", json=body)
-        with pytest.raises(KeyError):
-            await feed._asker.once(call, wire.read_placed, words.rejects)
+        for budget in ("orders", *rest.market_budgets()):
+            call = HttpCall("POST", rest.PLACE, budget, "place", json=body)
+            with pytest.raises(Refused, match="does not send"):
+                await feed._asker.once(call, wire.read_placed, words.rejects)
         assert hall.orders() == []
         assert not hasattr(feed, "place")
 

@@ -312,6 +312,51 @@ def test_logins_in_vain_grow_apart_until_one_succeeds(tmp_path: Path) -> None:
     play(scene)
 
 
+def test_sessions_that_die_young_are_renewed_less_and_less_often() -> None:
+    """Two programs of one account that end each other's sessions must not race; what has lived is renewed at once."""
+
+    async def scene(loop: VirtualLoop, played: Played) -> None:
+        played.put(LOGIN, TOKENS)
+        played.put(PROFILE, DEMO)
+        async with login_at(played, loop) as login:
+            await login.begin()
+            for _ in range(360):
+                await asyncio.sleep(10)
+                login.died(login.number)
+            assert 10 <= played.asked[LOGIN] <= 17
+            before = played.asked[LOGIN]
+            await asyncio.sleep(900)
+            for _ in range(3):
+                login.died(login.number)
+                await asyncio.sleep(5)
+            assert played.asked[LOGIN] == before + 1
+
+    play(scene)
+
+
+def test_a_session_stored_by_hand_is_found_at_once_however_long_the_pause(tmp_path: Path) -> None:
+    path = tmp_path / "session-angel"
+
+    async def scene(loop: VirtualLoop, played: Played) -> None:
+        played.put(LOGIN, TOKENS)
+        played.put(PROFILE, DEMO)
+        async with login_at(played, loop, path) as login:
+            await login.begin()
+            played.put(LOGIN, wire.refusal("AB1007"))
+            for _ in range(60):
+                await asyncio.sleep(10)
+                login.died(1)
+            before = played.asked[LOGIN]
+            others = {name: Secret(f"others.{name}") for name in ("jwt", "refresh", "feed")}
+            store(path, Stored("DEMO", others, loop.now_us()))
+            while login.number == 1 and played.asked[LOGIN] <= before + 1:
+                login.died(1)
+                await asyncio.sleep(1)
+            assert login.headers()["Authorization"] == "Bearer others.jwt"
+
+    play(scene)
+
+
 def test_a_renewal_takes_over_what_another_process_has_made_since(tmp_path: Path) -> None:
     path = tmp_path / "session-angel"
 

@@ -58,6 +58,26 @@ def test_a_cached_snapshot_is_no_price_and_a_first_price_of_now_is(tmp_path: Pat
     with_ticker(tmp_path, lambda: now_us, scene)
 
 
+def test_what_is_no_later_than_a_cached_snapshot_or_than_what_was_heard_is_no_price(tmp_path: Path) -> None:
+    now_us = at("10:00")
+
+    async def scene(kite: Kite, ticker: KiteTicker) -> None:
+        hour_ago = full(50_00, now_us - 3600 * SECOND_US)
+        kite.greets = [hour_ago, hour_ago]
+        stream = ticker.watch(CALL)
+        await kite.until(lambda: len(kite.heard) == 2)
+        await kite.send(full(51_00, now_us - 20 * SECOND_US))
+        assert (await asyncio.wait_for(anext(stream), 10)).ltp == 51_00
+        kite.greets = [full(49_00, now_us - 22 * SECOND_US)]
+        await kite.sockets[-1].close()
+        await kite.until(lambda: ticker.connections == 2)
+        await kite.send(full(48_00, now_us - 21 * SECOND_US))
+        await kite.send(full(52_00, now_us))
+        assert (await asyncio.wait_for(anext(stream), 10)).ltp == 52_00
+
+    with_ticker(tmp_path, lambda: now_us, scene)
+
+
 def test_a_price_without_the_exchanges_time_is_not_used(tmp_path: Path) -> None:
     """What comes between the subscription and full mode says nothing of its age."""
     now_us = at("10:00")
@@ -126,6 +146,27 @@ def test_a_quiet_contract_and_one_that_nobody_watches_are_left_alone(tmp_path: P
         heartbeats.cancel()
 
     with_ticker(tmp_path, lambda: now_us, scene)
+
+
+def test_a_contract_of_which_only_a_cached_snapshot_came_is_left_alone_while_its_market_rests(tmp_path: Path) -> None:
+    now_us = at("10:00")
+
+    async def scene(kite: Kite, ticker: KiteTicker) -> None:
+        kite.greets = [full(50_00, now_us - 600 * SECOND_US)]
+        heartbeats = asyncio.create_task(_beaten(kite))
+        ticker.watch(CALL)
+        for _ in range(80):
+            ticker.polled(CALL, now_us - 600 * SECOND_US)
+            await asyncio.sleep(0.5)
+        assert (ticker.connections, len(kite.heard)) == (1, 2)
+        heartbeats.cancel()
+
+    with_ticker(tmp_path, lambda: now_us, scene)
+
+
+async def _beaten(kite: Kite) -> None:
+    await kite.until(lambda: len(kite.heard) == 2)
+    await _beat(kite)
 
 
 async def _beat(kite: Kite) -> None:

@@ -111,12 +111,29 @@ def explained(error: BaseException) -> Problem:
         case JournalError():
             return _journal(FAILED, "journal", error)
         case BrokerError():
-            return Problem(BROKER, "broker", type(error).__name__, str(error))
+            return Problem(BROKER, "broker", "", str(error), _of_broker(error))
         case OSError():
             return Problem(FAILED, "system", str(error.filename or ""), error.strerror or str(error))
         case _:
             what = f"{type(error).__name__}: {error}".removesuffix(": ")
             return Problem(FAILED, "unexpected", _place(error), what, f"set {_DETAILS}=1 to see the traceback")
+
+
+def _of_broker(error: BaseException) -> str:
+    """What to do about what a broker did not do; nothing more where the error says it already."""
+    from dualloop.ports import LoggedOut, Refused, Unreachable
+
+    match error:
+        case _ if "dualloop login" in str(error):
+            return ""
+        case LoggedOut():
+            return "dualloop login; if that is what was refused, compare its key, secret and token with the broker's"
+        case Refused():
+            return "what it means stands in docs/brokers.md, under What an error means"
+        case Unreachable():
+            return "see that the broker and the network are up, then the same command again"
+        case _:
+            return "the same command again; if it stays: docs/brokers.md, What an error means"
 
 
 def _of_command(error: BaseException) -> int:

@@ -133,8 +133,11 @@ class Following:
             await self._look.wait()
             self._look.clear()
             if await self._read_well(self._read_book()):
-                for order_id in self._pauses.keys() - self._due.keys():
-                    self._read_at(order_id, 0.0)  # those that had no second id before
+                for order_id in self._pauses.keys() - self._due.keys():  # those that had no second id before
+                    if not self._unique_id(order_id) and self._is_over(order_id):
+                        del self._pauses[order_id]
+                    else:
+                        self._read_at(order_id, 0.0)
             else:
                 self._look.set()
             await asyncio.sleep(_BOOK_S)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pyotp
 
 from dualloop.brokers import angel_rest as rest
-from dualloop.brokers.http import Call, Http
+from dualloop.brokers.http import Call, Http, posts
 from dualloop.brokers.secrets import Secret, SecretsError, Stored, store, stored
 from dualloop.market.reasons import Reject
 from dualloop.market.units import SECOND_US, day_of
@@ -29,8 +29,10 @@ _WINDOW_S = 30
 _UNSENT_S = 2.0
 """Until a login that never left is tried again."""
 _AGAIN_S, _LONGEST_S = 30.0, 300.0
-"""From one renewal to the next that begins by itself, doubled by each in vain: two programs that log each other out
-must not race, and what is asked for ever may block the account."""
+"""From one renewal to the next that begins by itself, doubled by each that was in vain or soon was: two programs that
+log each other out must not race, and what is asked for ever may block the account."""
+_LIVED_S = 600.0
+"""What has lived for so long was no login in vain."""
 _LOGIN_S = 15.0
 _PROFILE_S = 5.0
 
@@ -84,9 +86,14 @@ class AngelLogin:
         self._renewing: asyncio.Task[None] | None = None
         self._not_before_s = 0.0
         self._in_vain = 0
-        """Renewals since the last session."""
+        """Renewals since the last session that lived."""
+        self._looked_at = 0
+        """`_kept_at` when it was looked whether another process has logged in."""
+        self._used_s: float | None = None
+        """`loop.time()` at which the present session began; None once its renewal has."""
         self.roots = roots
-        self._http = Http(roots.rest, rest.login_budgets(), self._own_headers, tls=tls, ipv4=ipv4)
+        may = posts(rest.LOGIN)
+        self._http = Http(roots.rest, rest.login_budgets(), self._own_headers, may=may, tls=tls, ipv4=ipv4)
 
     async def __aenter__(self) -> "AngelLogin":
         await self._http.__aenter__()
@@ -135,10 +142,11 @@ class AngelLogin:
         return self._tokens
 
     def died(self, number: int) -> None:
-        """That session was answered as dead: a renewal begins, unless it is known already. Once it was tried in vain,
-        only what a person has logged in meanwhile is looked for."""
+        """That session was answered as dead: a renewal begins, unless it is known already, or one began a moment ago
+        and nobody has stored a session since. Once it is given up, only a login by hand is looked for.
+        """
         begun = self._renewing is not None and not self._renewing.done()
-        early = asyncio.get_running_loop().time() < self._not_before_s
+        early = asyncio.get_running_loop().time() < self._not_before_s and self._kept_at() == self._looked_at
         if number == self.number and not (begun or early):
             self._start()
 
@@ -162,12 +170,16 @@ class AngelLogin:
 
     def _start(self) -> None:
         loop = asyncio.get_running_loop()
+        if self._used_s is not None and loop.time() - self._used_s >= _LIVED_S:
+            self._in_vain = 0
+        self._used_s = None
         self._not_before_s = loop.time() + min(_AGAIN_S * 2**self._in_vain, _LONGEST_S)
         self._in_vain = min(self._in_vain + 1, 8)
         self._renewing = loop.create_task(self._renew())
         self._renewing.add_done_callback(_seen)
 
     async def _renew(self) -> None:
+        self._looked_at = self._kept_at()
         with suppress(OSError, SecretsError):  # what cannot be read is not taken over
             if await self.taken_over():
                 return
@@ -180,7 +192,7 @@ class AngelLogin:
                 await self._tried(last=True)
         except Refused as error:
             self.given_up = str(error)
-            raise
+            raise error if isinstance(error, LoggedOut) else LoggedOut(self.given_up) from None
 
     async def _tried(self, *, last: bool) -> float | None:
         """One try: None when it went well, else how long to wait for another. Raises `BrokerError` if there is none."""
@@ -229,7 +241,8 @@ class AngelLogin:
         self.who = user.name
 
     def _use(self, tokens: wire.Tokens, made_us: int) -> None:
-        self._tokens, self.made_us, self.given_up, self._in_vain = tokens, made_us, "", 0
+        self._tokens, self.made_us, self.given_up = tokens, made_us, ""
+        self._used_s = asyncio.get_running_loop().time()
         self.number += 1
         for tell in self.renewed:
             tell()
@@ -273,6 +286,14 @@ class AngelLogin:
         kept = {"jwt": Secret(tokens.jwt), "refresh": Secret(tokens.refresh), "feed": Secret(tokens.feed)}
         with suppress(OSError):  # a session that cannot be kept is good all the same
             store(self._keep, Stored(self.client_code, kept, self.made_us))
+        self._looked_at = self._kept_at()
+
+    def _kept_at(self) -> int:
+        """When a session was kept last, by whomever; 0: never, or nobody knows."""
+        try:
+            return 0 if self._keep is None else self._keep.stat().st_mtime_ns
+        except OSError:
+            return 0
 
     # -- headers -----------------------------------------------------------------------------
 

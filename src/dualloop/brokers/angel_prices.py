@@ -59,8 +59,10 @@ class Prices:
         return stream
 
     def newest_us(self, contract: Contract) -> int | None:
-        """The exchange's time of the newest price heard, 0 before the first; None of what nobody watches."""
-        return self._newest_us.get(contract, 0) if _open(self._streams.get(contract, ())) else None
+        """The exchange's time of the newest price heard, cached ones too, 0 before the first; None of what nobody
+        watches."""
+        heard_us = max(self._newest_us.get(contract, 0), self._after_us.get(contract, 0))
+        return heard_us if _open(self._streams.get(contract, ())) else None
 
     def subscribe(self, contract: Contract) -> None:
         """If there is a connection; its greeting does it otherwise."""

@@ -80,7 +80,7 @@ class KiteFeed:
         self._interval = interval_of(candle_us)
         self._spots: dict[int, Candle] = {}
         self._past: dict[Contract, tuple[int, Mapping[int, Candle]]] = {}
-        """The day's candles of a contract, and until when they are."""
+        """The day's candles of a contract, and the end of the last one that changes no more."""
 
     @property
     def counts(self) -> Counter[str]:
@@ -134,10 +134,11 @@ class KiteFeed:
         last_us = min(until_us, self._now()) - length_us if finished else until_us
         return [each for each in found if first_us <= each.start_us <= last_us]
 
-    def _finished_us(self) -> int:
-        """The end of the newest candle that is over; the day's grid begins on a multiple of its length."""
-        midnight = midnight_us(day_of(self._now()))
-        return midnight + (self._now() - midnight) // self._candle_us * self._candle_us
+    def _finished_us(self, now_us: int | None = None) -> int:
+        """The end of the newest candle that is over by then; the day's grid begins on a multiple of its length."""
+        now = self._now() if now_us is None else now_us
+        midnight = midnight_us(day_of(now))
+        return midnight + (now - midnight) // self._candle_us * self._candle_us
 
     # -- quotes ------------------------------------------------------------------------------
 
@@ -173,7 +174,8 @@ class KiteFeed:
                 begin_us = midnight_us(day_of(start_us))
                 token = self.market.names.token_of(contract)
                 found = await self._history(token, begin_us, until_us, self._candle_us)
-                self._past[contract] = until_us, {each.start_us: each for each in found}
+                settled_us = self._finished_us(self._now() - _SETTLED_US)
+                self._past[contract] = settled_us, {each.start_us: each for each in found}
         known = {contract: candles.get(start_us) for contract, (_, candles) in self._past.items()}
         end_us = start_us + self._candle_us
         return {each: Quote(candle.close, candle.oi, end_us) for each, candle in known.items() if candle is not None}

@@ -62,7 +62,9 @@ class KiteTicker:
         self._unproven: set[int] = set()
         """Subscribed on this connection, and nothing heard since."""
         self._newest_us: dict[int, int] = {}
-        """The exchange's time of the newest price heard."""
+        """The exchange's time of the newest price heard, also of a cached one: only what is later is news."""
+        self._cached_us: dict[int, int] = {}
+        """The exchange's time of the last snapshot that was dropped."""
         self._hints: list[Callable[[], None]] = []
 
     async def __aenter__(self) -> "KiteTicker":
@@ -170,14 +172,20 @@ class KiteTicker:
         now = self._now()
         if snap.exchange_us is None:
             return  # not in full mode yet: whether it is old cannot be seen
-        cached = snap.token in self._unproven and now - snap.exchange_us > STALE_US
-        self._unproven.discard(snap.token)
-        if cached:
+        if not self._is_news(snap.token, snap.exchange_us, now):
             return
-        self._newest_us[snap.token] = max(self._newest_us.get(snap.token, 0), snap.exchange_us)
         tick = Tick(contract, snap.ltp, now, best(snap.bids), best(snap.asks), snap.exchange_us)
         for stream in streams:
             stream.put(tick)
+
+    def _is_news(self, token: int, exchange_us: int, now: int) -> bool:
+        """Not a snapshot from before the subscription, nor what is no later than one, nor older than what was heard."""
+        newest_us, first = self._newest_us.get(token, 0), token in self._unproven
+        self._newest_us[token] = max(newest_us, exchange_us)
+        self._unproven.discard(token)
+        if first and now - exchange_us > STALE_US:
+            self._cached_us[token] = exchange_us
+        return exchange_us >= newest_us and exchange_us > self._cached_us.get(token, 0)
 
 
 def best(levels: Sequence[Level] | None) -> int | None:

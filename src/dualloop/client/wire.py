@@ -178,7 +178,7 @@ def _open(folder: Path) -> "HTTPConnection":
 
 def _not_running(folder: Path, running: bool | None) -> NotRunning:
     if running:
-        fix = "at full speed nobody can step in: start demo or replay with --speed 60"
+        fix = "live and paper listen once the broker has answered; to step in, start demo or replay with --speed 60"
         return NotRunning(str(folder), "the run goes on, but it does not listen", fix, "not_running")
     return NotRunning(
         str(folder), "no trader is at work on this run", "start one, or name its --journal", "not_running"

@@ -21,13 +21,12 @@ from dualloop.market.units import day_of
 from dualloop.modes.clocks import Clock, WallClock, exchange_clock
 from dualloop.modes.inputs import Market
 from dualloop.modes.paced import FasterClock, PacedLoop
-from dualloop.ports import Broker, Feed, LoggedOut, Refused, Unknown, Unreachable
+from dualloop.ports import Broker, Feed, Unreachable
 from dualloop.wires.plain_wire import WELCOME, Login, Welcome
 
 _HOUSES = {"kite": "dualloop.brokers.kite_door", "angel": "dualloop.brokers.angel_door"}
 
-_TRIES, _UNSURE_TRIES = 5, 2
-"""To open the doors: where nothing has arrived, and where something may have, as a login of which nobody was told."""
+_TRIES = 5
 _AGAIN_S = 1.0
 _SILENT_S, _SILENT_WALL_S = 5.0, 0.5
 """Until a silent socket is replaced; a day that passes faster must still leave its machine a moment."""
@@ -214,16 +213,14 @@ async def _opened(config: Config, environ: Mapping[str, str], known: Ahead, *, t
 
 
 async def _patiently(stack: AsyncExitStack, config: Config, found: House, given: Given, wanted: Wanted) -> Doors:
-    """A dead login or a refusal ends it at once: neither heals by asking."""
-    tried = 0
-    while True:
+    """Tried again where nothing has arrived. A refusal does not heal by asking, and what is unknown may have been a
+    login: whoever asks tries that again, in his own time."""
+    for tried in range(_TRIES):
         try:
             login = _login(config, found, given)
             return await stack.enter_async_context(found.opened(login, given, wanted))
-        except (LoggedOut, Refused):
-            raise
-        except (Unreachable, Unknown) as error:
-            tried += 1
-            if tried >= (_TRIES if isinstance(error, Unreachable) else _UNSURE_TRIES):
+        except Unreachable:
+            if tried == _TRIES - 1:
                 raise
         await asyncio.sleep(_AGAIN_S)
+    raise AssertionError("unreachable")

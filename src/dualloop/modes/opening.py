@@ -8,14 +8,13 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from dualloop.book.book import Book, fold
 from dualloop.engine.desk import manual_exit
 from dualloop.journal import FILE, AlreadyRunning, is_worked_on, read
 from dualloop.market.instruments import Master
 from dualloop.modes.doors import Door
-from dualloop.ports import BrokerError, Refused, Unknown, Unreachable
+from dualloop.ports import BrokerError, LoggedOut, Unreachable
 
 _MASTER_TRIES = 5
 _MASTER_TIMEOUT_S = 10.0
@@ -26,14 +25,32 @@ _PAGE_AGAIN_S = 300.0
 _DAY_CHARS = len("2026-11-24")
 
 
-class Held(NamedTuple):
-    """What makes a start go on trying. `over` says when the day is."""
+class Held:
+    """What makes a start go on trying. `over` says when the day is, `shout` pages.
 
-    book: Book
-    shout: Callable[[str], None]
-    sessions: Path
-    """The folder in which a login is stored: after a dead one nothing is asked until something changes there."""
-    over: Callable[[], bool]
+    `sessions` is the folder in which a login is stored: after a dead one nothing is asked until something changes
+    there.
+    """
+
+    def __init__(self, book: Book, shout: Callable[[str], None], sessions: Path, over: Callable[[], bool]) -> None:
+        self.book = book
+        self.sessions = sessions
+        self.over = over
+        self._shout = shout
+        self._text = ""
+        self._paged_s = -math.inf
+
+    def page(self, text: str) -> None:
+        """Page this now, or as soon as the last page is some minutes old."""
+        self._text = text
+        self.page_again()
+
+    def page_again(self) -> None:
+        """Page what is the matter, if that was not done in the last minutes."""
+        now_s = asyncio.get_running_loop().time()
+        if self._text and now_s - self._paged_s >= _PAGE_AGAIN_S:
+            self._paged_s = now_s
+            self._shout(self._text)
 
 
 def left_of(book: Book) -> str:
@@ -54,12 +71,13 @@ def paged_if_left(home: Path, named: Path | None, shout: Callable[[str], None]) 
     """
     try:
         yield
-    except AlreadyRunning:
+    except (AlreadyRunning, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:  # a signal, too, before there is a day to stop in good order
         left = "; ".join(filter(None, map(_left_in, [named] if named else _of_last_day(home))))
         if left:
-            shout(f"live has ended ({error}), so nothing watches what its journal has held: {left}")
+            why = str(error) or type(error).__name__
+            shout(f"live has ended ({why}), so nothing watches what its journal has held: {left}")
         raise
 
 
@@ -86,7 +104,6 @@ async def opened_at_last(open_doors: Open, held: Held) -> AsyncIterator[tuple[Do
 
     Raises `BrokerError` at once when nothing is held, else when the day is over.
     """
-    paged_s: float | None = None
     unsure_s = _UNSURE_S
     while True:
         logins = _stored(held.sessions)
@@ -98,14 +115,11 @@ async def opened_at_last(open_doors: Open, held: Held) -> AsyncIterator[tuple[Do
                 left = left_of(held.book)
                 if not left or held.over():
                     raise
-                now_s = asyncio.get_running_loop().time()
-                if paged_s is None or now_s - paged_s >= _PAGE_AGAIN_S:
-                    paged_s = now_s
-                    held.shout(f"the broker cannot be had ({error}), so nothing watches what is held: {left}")
+                held.page(f"the broker cannot be had ({error}), so nothing watches what is held: {left}")
                 pause_s = _AGAIN_S
-                if isinstance(error, Refused):  # a wrong password, too: asking again may block the account
+                if isinstance(error, LoggedOut):  # a wrong password, too: asking again may block the account
                     pause_s = math.inf
-                elif isinstance(error, Unknown):
+                elif not isinstance(error, Unreachable):
                     pause_s, unsure_s = unsure_s, min(2 * unsure_s, _UNSURE_LONGEST_S)
             else:
                 yield door, master
@@ -119,6 +133,7 @@ async def _pause(held: Held, pause_s: float, logins: set[tuple[str, int]]) -> No
     until_s = loop.time() + pause_s
     while True:
         await asyncio.sleep(_AGAIN_S)
+        held.page_again()
         if loop.time() >= until_s or held.over() or _stored(held.sessions) != logins:
             return
 

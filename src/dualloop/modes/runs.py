@@ -54,6 +54,8 @@ class Work:
     resumed: bool
     damage: str = ""
     """What was wrong with the journal that this run begins anew after; empty when there was none."""
+    root: Path | None = None
+    """Where it is remembered as the run that was started last, once its day begins; None: nowhere."""
 
     def record(self, *facts: f.AnyFact) -> None:
         """Make facts durable, then fold them."""
@@ -67,6 +69,8 @@ class Work:
         start_us = self.book.last_us if under_way else hours.open_us - _BEFORE_OPEN_US
         if now_us is not None:
             start_us = max(now_us, self.book.last_us)
+        if self.root is not None:
+            _mark_latest(self.root, self.folder)
         if self.book.run is None:
             digest, stored, broker = self.config.digest(), self.config.stored(), self.config.charge_broker()
             self.record(
@@ -145,8 +149,7 @@ def at_work(
                 tell(fact)
         journal.tell = tell
         resumed = book.run is not None
-        _mark_latest(root, home)
-        yield Work(mode, config, charges, input_name, input_hash, seed, home, journal, book, resumed, damage)
+        yield Work(mode, config, charges, input_name, input_hash, seed, home, journal, book, resumed, damage, root)
 
 
 def _set_damaged_aside(folder: Path) -> str:

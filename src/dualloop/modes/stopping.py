@@ -52,6 +52,16 @@ class Signals:
                 loop.remove_signal_handler(number)
 
 
+@contextmanager
+def termination_interrupts() -> Iterator[None]:
+    """SIGTERM is Ctrl-C until somebody hears it: it would end the process without a word of what is held."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 async def run_until_stopped(session: Session, signals: Signals) -> bool:
     """Run the day; True when it was stopped before its end. Raises what the session raises.
 

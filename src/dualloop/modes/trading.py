@@ -23,6 +23,7 @@ from dualloop.modes.ears import Ears, Tell, open_ears
 from dualloop.modes.inputs import Market
 from dualloop.modes.opening import Held, opened_at_last, paged_if_left
 from dualloop.modes.runs import Work, at_work, hash_of
+from dualloop.modes.stopping import termination_interrupts
 from dualloop.ports import Broker
 
 __all__ = ["GateShut", "Traded", "at_account", "check_gate", "its_own", "live"]
@@ -45,6 +46,7 @@ def live(
     with (
         open_ears(config, Market.of(config), tell) as ears,
         paged_if_left(home, journal_folder, ears.shout),
+        termination_interrupts(),
     ):
         known = doors.ahead(config, environ)
         _check_simulated(known)

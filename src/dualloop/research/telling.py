@@ -110,7 +110,8 @@ class Teller:
             case f.RunStarted():
                 return f"{fact.mode.value} of {fact.input}, seed {fact.seed}"
             case f.Restarted():
-                return f"started again, start {fact.epoch} of this run"
+                halted = f"; still halted ({book.halted}), until dualloop resume" if book.halted is not None else ""
+                return f"started again, start {fact.epoch} of this run{halted}"
             case f.DayStarted():
                 self._reason = None
                 return f"{fact.day}: expiry {fact.expiry}, lot {fact.lot}, open {span(fact.open_us, fact.close_us)}"
