@@ -14,7 +14,7 @@ SENDING: tuple[Mutant, ...] = (
         "blind-retry",
         "An order whose answer did not come is sent again at once: two orders where one was wanted, and a short.",
         "I5: a tag is placed again although the first try may have arrived",
-        Cut(_WIRE, "    Unreachable,\n)", "    Unknown,\n    Unreachable,\n)"),
+        Cut(_WIRE, "    Unreachable,\n    words,\n)", "    Unknown,\n    Unreachable,\n    words,\n)"),
         Cut(
             _WIRE,
             "            except Unreachable:\n                await asyncio.sleep(pause_s)",
