@@ -65,8 +65,8 @@ class Stage:
         if isinstance(login, KiteLogin):
             asyncio.run(login.exchange("demo"))
 
-    def command(self, name: str) -> "subprocess.Popen[str]":
-        words = [*_CLI, name, "--journal", str(self.home / "run")]
+    def command(self, name: str, run: str = "run") -> "subprocess.Popen[str]":
+        words = [*_CLI, name, "--journal", str(self.home / run)]
         words += [word for each in self.sets() for word in ("--set", each)]
         trader = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=self.environ)
         self._traders.append(trader)
@@ -114,6 +114,21 @@ def test_it_buys_tells_its_requests_and_is_stopped_once_flat(broker: str, name: 
     assert requests["chain"] >= 1
     assert requests.get("place", 0) == (2 if name == "live" else 0)
     assert "demo" not in said.lower().replace("dualloop", "")
+
+
+def test_paper_beside_live_on_one_account_says_that_they_share_its_limits(tmp_path: Path) -> None:
+    stage = Stage("kite", tmp_path)
+    with stage.exchange():
+        stage.log_in()
+        live = stage.command("live")
+        due_s = time.monotonic() + 60
+        while not (tmp_path / "run" / "journal.sqlite").exists():
+            assert live.poll() is None, live.communicate()[0]
+            assert time.monotonic() < due_s
+            time.sleep(0.1)
+        paper = stage.command("paper", "paper")
+        assert paper.stdout is not None
+        assert "live trades on this account" in paper.stdout.readline()
 
 
 @pytest.mark.parametrize("broker", BROKERS)

@@ -161,13 +161,18 @@ def read(folder: Path) -> list[AnyFact]:
 
 
 def is_worked_on(folder: Path) -> bool | None:
-    """Whether a process holds the run's lock: read from the kernel's list, for trying the lock could disturb its owner.
+    """Whether a process holds the run's lock. None where nobody can tell."""
+    return is_locked(folder / _LOCK)
 
-    None where there is no such list.
+
+def is_locked(path: Path) -> bool | None:
+    """Whether a process holds that lock: read from the kernel's list, for trying the lock could disturb its owner.
+
+    None where there is no such list, or no such file.
     """
     try:
         held = Path("/proc/locks").read_text(encoding="ascii").splitlines()
-        lock = (folder / _LOCK).stat()
+        lock = path.stat()
     except OSError:
         return None
     place = f" {os.major(lock.st_dev):02x}:{os.minor(lock.st_dev):02x}:{lock.st_ino} "

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dualloop.book import facts as f
 from dualloop.config import Config, ConfigError
 from dualloop.market.calendar import Session as Hours
 from dualloop.market.instruments import Master
@@ -17,7 +18,7 @@ from dualloop.modes.ears import Ears
 from dualloop.modes.inputs import Market, check_lots
 from dualloop.modes.reach import in_reach
 from dualloop.modes.requests import kept
-from dualloop.modes.runs import Run, Work
+from dualloop.modes.runs import Run, Work, hash_of
 from dualloop.modes.sessions import session_of
 from dualloop.modes.stopping import Signals, run_until_stopped
 from dualloop.modes.watchdog import Watchdog
@@ -39,6 +40,11 @@ class Traded(NamedTuple):
     run: Run
     stopped: bool
     """By hand, before the day was over."""
+
+
+def account_lock(root: Path, known: Ahead) -> Path:
+    """What the one process holds that trades on that account."""
+    return root / f.Mode.LIVE.value / f"{hash_of(known.name, known.account)}.lock"
 
 
 def check_hours(config: Config, hours: Hours) -> None:

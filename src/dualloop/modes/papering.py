@@ -12,16 +12,17 @@ from pathlib import Path
 from dualloop.book import facts as f
 from dualloop.brokers.paper import PaperBroker
 from dualloop.config import Config
-from dualloop.journal import state_root
+from dualloop.journal import is_locked, state_root
 from dualloop.market.calendar import Session as Hours
 from dualloop.market.instruments import Master
 from dualloop.modes import doors
-from dualloop.modes.day import Orders, Traded, check_same_config, played, traded
+from dualloop.modes.day import Orders, Traded, account_lock, check_same_config, played, traded
 from dualloop.modes.doors import Ahead, Door
 from dualloop.modes.ears import Ears, Tell, open_ears
 from dualloop.modes.inputs import Market
 from dualloop.modes.opening import master_of
 from dualloop.modes.runs import Work, at_work, hash_of, orders_of
+from dualloop.modes.stopping import say
 from dualloop.ports import Broker
 
 
@@ -38,6 +39,8 @@ def paper(
     rules, and `AlreadyRunning` when another process papers that account's day.
     """
     known = doors.ahead(config, environ)
+    if is_locked(account_lock(state_root(environ), known)):
+        say("live trades on this account: both ask with one key and share the broker's limits, and live may be slowed")
     with (
         open_ears(config, Market.of(config), tell) as ears,
         at_desk(known, config, ears, journal_folder=journal_folder, environ=environ) as work,

@@ -17,7 +17,7 @@ from dualloop.journal import AlreadyRunning, JournalError, state_root
 from dualloop.market.calendar import Session as Hours
 from dualloop.market.instruments import Master
 from dualloop.modes import doors
-from dualloop.modes.day import GateShut, Traded, check_same_config, played, traded
+from dualloop.modes.day import GateShut, Traded, account_lock, check_same_config, played, traded
 from dualloop.modes.doors import Ahead, Door
 from dualloop.modes.ears import Ears, Tell, open_ears
 from dualloop.modes.inputs import Market
@@ -135,7 +135,7 @@ def _name(known: Ahead) -> str:
 def _alone(known: Ahead, environ: Mapping[str, str]) -> Iterator[Path]:
     """Hold the account's lock; the folder of live runs. Raises `AlreadyRunning`."""
     home = state_root(environ) / f.Mode.LIVE.value
-    path = home / f"{hash_of(known.name, known.account)}.lock"
+    path = account_lock(state_root(environ), known)
     try:
         home.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
