@@ -509,6 +509,17 @@ def test_the_first_frame_counts_only_if_it_is_of_now_and_older_ones_never_do() -
     asyncio.run(scene())
 
 
+def test_a_price_from_the_future_is_one_without_a_time_and_makes_no_other_look_old() -> None:
+    async def scene() -> None:
+        ears = Ears()
+        stream = ears.prices.watch(CONTRACTS[1])
+        for ltp, ahead_us in ((5_000, 0), (5_005, 3600 * SECOND_US), (5_010, 0)):
+            ears.hear(ltp, ears.now_us + ahead_us)
+            assert await newest(stream) == ltp
+
+    asyncio.run(scene())
+
+
 def test_what_is_not_ours_is_nobodys_price_and_what_nobody_wants_is_unsubscribed() -> None:
     async def scene() -> None:
         ears = Ears()

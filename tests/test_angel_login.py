@@ -357,6 +357,34 @@ def test_a_session_stored_by_hand_is_found_at_once_however_long_the_pause(tmp_pa
     play(scene)
 
 
+def test_a_session_stored_by_hand_that_could_not_be_asked_about_is_looked_at_again_in_seconds(tmp_path: Path) -> None:
+    path = tmp_path / "session-angel"
+
+    async def scene(loop: VirtualLoop, played: Played) -> None:
+        played.put(LOGIN, TOKENS)
+        played.put(PROFILE, DEMO)
+        async with login_at(played, loop, path) as login:
+            await login.begin()
+            played.put(LOGIN, wire.refusal("AB1000"))
+            await asyncio.sleep(60)
+            login.died(1)
+            await asyncio.sleep(60)
+            assert login.given_up
+            others = {name: Secret(f"others.{name}") for name in ("jwt", "refresh", "feed")}
+            store(path, Stored("DEMO", others, loop.now_us()))
+            played.put(PROFILE, RATE)
+            asked = played.asked[PROFILE]
+            for second in range(30):
+                if second == 5:
+                    played.put(PROFILE, DEMO)
+                login.died(1)
+                await asyncio.sleep(1)
+            assert login.headers()["Authorization"] == "Bearer others.jwt"
+            assert played.asked[PROFILE] - asked <= 10, "each look asks up to three times"
+
+    play(scene)
+
+
 def test_a_renewal_takes_over_what_another_process_has_made_since(tmp_path: Path) -> None:
     path = tmp_path / "session-angel"
 

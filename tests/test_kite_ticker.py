@@ -78,6 +78,20 @@ def test_what_is_no_later_than_a_cached_snapshot_or_than_what_was_heard_is_no_pr
     with_ticker(tmp_path, lambda: now_us, scene)
 
 
+def test_a_price_from_the_future_is_one_without_a_time_and_makes_no_other_look_old(tmp_path: Path) -> None:
+    now_us = at("10:00")
+
+    async def scene(kite: Kite, ticker: KiteTicker) -> None:
+        stream = ticker.watch(CALL)
+        await kite.until(lambda: len(kite.heard) == 2)
+        for ltp, exchange_us in ((50_00, now_us), (51_00, now_us + 3600 * SECOND_US), (52_00, now_us)):
+            await kite.send(full(ltp, exchange_us))
+            tick = await asyncio.wait_for(anext(stream), 10)
+            assert (tick.ltp, tick.exchange_us) == (ltp, exchange_us if exchange_us == now_us else None)
+
+    with_ticker(tmp_path, lambda: now_us, scene)
+
+
 def test_a_price_without_the_exchanges_time_is_not_used(tmp_path: Path) -> None:
     """What comes between the subscription and full mode says nothing of its age."""
     now_us = at("10:00")

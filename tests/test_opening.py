@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,7 +17,8 @@ from dualloop.journal import FILE, AlreadyRunning, Journal
 from dualloop.market.units import MINUTE_US, SECOND_US
 from dualloop.modes.doors import Door
 from dualloop.modes.opening import Held, opened_at_last, paged_if_left
-from dualloop.ports import BrokerError, LoggedOut, Refused, Unknown, Unreachable
+from dualloop.modes.stopping import Signals, termination_interrupts
+from dualloop.ports import BrokerError, LoggedOut, LoginUnknown, Refused, Unknown, Unreachable
 from dualloop.sim.loop import VirtualLoop
 from test_book import CLOSED, HOLDING, OPEN_US, SYMBOL, buy, of, outside
 
@@ -106,6 +108,13 @@ def test_after_a_refused_login_nothing_is_asked_until_somebody_has_logged_in_and
     assert all(f"SELL 75 {SYMBOL} by hand" in page for page in start.pages)
 
 
+def test_another_unknown_answer_is_asked_for_again_in_seconds(tmp_path: Path) -> None:
+    start = Start(tmp_path, HELD, Unknown("a page in place of the instruments"))
+    start.mended_after(12)
+    start.begin()
+    assert start.tries[-1] - start.tries[0] <= 16 * SECOND_US
+
+
 def test_another_refusal_may_heal_by_itself(tmp_path: Path) -> None:
     start = Start(tmp_path, HELD, Refused("AG7002: unregistered IP"))
     start.mended_after(20)
@@ -120,9 +129,9 @@ def test_a_login_made_while_the_old_one_was_being_refused_is_not_waited_for_agai
     assert start.tries[1] - start.tries[0] <= 6 * SECOND_US
 
 
-def test_tries_after_an_unknown_answer_grow_apart_and_a_login_by_hand_ends_the_wait(tmp_path: Path) -> None:
-    """It may have been a login of which nobody was told."""
-    start = Start(tmp_path, HELD, Unknown("AB1007"))
+def test_tries_after_a_login_of_unknown_outcome_grow_apart_and_a_login_by_hand_ends_the_wait(tmp_path: Path) -> None:
+    """What is tried for ever may block the account."""
+    start = Start(tmp_path, HELD, LoginUnknown("AB1007"))
     start.mended_after(3600 - 150, by_login=True)
     assert start.begin() == "instruments"
     pauses = [round((b - a) / SECOND_US, -1) for a, b in itertools.pairwise(start.tries)]
@@ -185,6 +194,24 @@ def test_a_journal_that_cannot_be_read_is_said_to_be_one(tmp_path: Path) -> None
     (journal(tmp_path / "2025-12-23-a", *HOLDING) / FILE).write_bytes(b"no database")
     [page] = ends(tmp_path, LOCKED)
     assert "look in the broker's app" in page
+
+
+def test_a_termination_before_and_after_the_day_s_own_hearing_ends_as_an_interrupt() -> None:
+    """SIGTERM by itself ends a process without a word of what is held; what the day hears is heard by it alone."""
+
+    async def heard() -> None:
+        signals = Signals()
+        with signals.heard():
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.wait_for(signals.first.wait(), 5)
+
+    with termination_interrupts():
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        asyncio.run(heard())
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_when_the_day_is_over_it_ends_with_the_reason(tmp_path: Path) -> None:

@@ -49,6 +49,10 @@ class Unknown(BrokerError):
     pass
 
 
+class LoginUnknown(Unknown):
+    """Whether there is a new session nobody knows: what is tried for ever may block the account."""
+
+
 class OrderRequest(NamedTuple):
     """An order. `qty` in units, prices in paise, times in microseconds.
 

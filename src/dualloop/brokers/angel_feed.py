@@ -21,7 +21,7 @@ from dualloop.brokers.reviving import Reviving
 from dualloop.brokers.socket import Dial, Link
 from dualloop.market.calendar import CANDLE_PATIENCE_US, Session
 from dualloop.market.instruments import Contract, Master, Right
-from dualloop.market.quotes import Candle, Chain, Quote
+from dualloop.market.quotes import Candle, Chain, Quote, in_time
 from dualloop.market.units import MINUTE_US, SECOND_US
 from dualloop.ports import Ticks, Unknown, Unreachable
 from dualloop.wires import angel_wire as wire
@@ -186,6 +186,7 @@ class AngelFeed:
         found = None if snap is None else _quote(snap)
         if found is None:
             raise Unknown(f"there is no quote of {self.names.symbol_of(contract)}")
+        found = found._replace(exchange_us=in_time(found.exchange_us, now := self._now()) or now)
         if (heard_us := self._prices.newest_us(contract)) is not None:
             self._reviving.polled(contract, found.exchange_us, heard_us)
         return found

@@ -19,7 +19,7 @@ from dualloop.brokers.http import Call, Http, posts
 from dualloop.brokers.secrets import Secret, SecretsError, Stored, store, stored
 from dualloop.market.reasons import Reject
 from dualloop.market.units import SECOND_US, day_of
-from dualloop.ports import BrokerError, LoggedOut, Refused, Unreachable
+from dualloop.ports import BrokerError, LoggedOut, LoginUnknown, Refused, Unknown, Unreachable
 from dualloop.wires import angel_wire as wire
 
 NAMES = ("api_key", "client_code", "mpin", "totp_secret")
@@ -31,6 +31,8 @@ _UNSENT_S = 2.0
 _AGAIN_S, _LONGEST_S = 30.0, 300.0
 """From one renewal to the next that begins by itself, doubled by each that was in vain or soon was: two programs that
 log each other out must not race, and what is asked for ever may block the account."""
+_LOOK_AGAIN_S = 5.0
+"""Until a stored session that nobody could be asked about is looked at again."""
 _LIVED_S = 600.0
 """What has lived for so long was no login in vain."""
 _LOGIN_S = 15.0
@@ -88,7 +90,8 @@ class AngelLogin:
         self._in_vain = 0
         """Renewals since the last session that lived."""
         self._looked_at = 0
-        """`_kept_at` when it was looked whether another process has logged in."""
+        """`_kept_at` of what was looked at last, and when the next look is due where one could not be made."""
+        self._look_again_s = 0.0
         self._used_s: float | None = None
         """`loop.time()` at which the present session began; None once its renewal has."""
         self.roots = roots
@@ -146,7 +149,8 @@ class AngelLogin:
         and nobody has stored a session since. Once it is given up, only a login by hand is looked for.
         """
         begun = self._renewing is not None and not self._renewing.done()
-        early = asyncio.get_running_loop().time() < self._not_before_s and self._kept_at() == self._looked_at
+        not_before_s = self._not_before_s if self._kept_at() == self._looked_at else self._look_again_s
+        early = asyncio.get_running_loop().time() < not_before_s
         if number == self.number and not (begun or early):
             self._start()
 
@@ -179,10 +183,8 @@ class AngelLogin:
         self._renewing.add_done_callback(_seen)
 
     async def _renew(self) -> None:
-        self._looked_at = self._kept_at()
-        with suppress(OSError, SecretsError):  # what cannot be read is not taken over
-            if await self.taken_over():
-                return
+        if await self._found():
+            return
         if self.given_up:
             raise LoggedOut(self.given_up)
         try:
@@ -193,6 +195,21 @@ class AngelLogin:
         except Refused as error:
             self.given_up = str(error)
             raise error if isinstance(error, LoggedOut) else LoggedOut(self.given_up) from None
+        except Unknown as error:
+            raise LoginUnknown(str(error)) from None
+
+    async def _found(self) -> bool:
+        """Whether somebody has stored a session meanwhile that is good. Raises `BrokerError` when nobody can tell."""
+        kept_at, loop = self._kept_at(), asyncio.get_running_loop()
+        try:
+            found = await self.taken_over()
+        except (OSError, SecretsError):
+            found = False  # what cannot be read is not taken over
+        except BrokerError:
+            self._in_vain, self._look_again_s = max(self._in_vain - 1, 0), loop.time() + _LOOK_AGAIN_S  # none was made
+            raise
+        self._looked_at = kept_at
+        return found
 
     async def _tried(self, *, last: bool) -> float | None:
         """One try: None when it went well, else how long to wait for another. Raises `BrokerError` if there is none."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dualloop.brokers import angel_rest as rest
 from dualloop.brokers.listing import Names
 from dualloop.market.instruments import Contract
-from dualloop.market.quotes import Tick
+from dualloop.market.quotes import Tick, in_time
 from dualloop.market.units import SECOND_US
 from dualloop.ports import Ticks
 from dualloop.wires import angel_ticks as frames
@@ -112,10 +112,13 @@ class Prices:
             self._send(_ask([snap.token], subscribe=False))
         elif snap.exchange_us is None:
             self.unread += 1
-        elif self._is_news(contract, snap.exchange_us):
-            tick = Tick(contract, snap.ltp, self._now(), best(snap.bids), best(snap.asks), snap.exchange_us)
+        else:
+            now = self._now()
+            exchange_us = in_time(snap.exchange_us, now)
+            if exchange_us is not None and not self._is_news(contract, exchange_us):
+                return
             for stream in streams:
-                stream.put(tick)
+                stream.put(Tick(contract, snap.ltp, now, best(snap.bids), best(snap.asks), exchange_us))
 
     def _is_news(self, contract: Contract, exchange_us: int) -> bool:
         """Not from before the subscription, nor from before what was heard already."""

@@ -23,7 +23,7 @@ from dualloop.brokers.kite_ticker import SILENT_S, KiteTicker, best
 from dualloop.brokers.listing import Fetch, Names, listed, master
 from dualloop.market.calendar import CANDLE_PATIENCE_US
 from dualloop.market.instruments import Contract, Master, Right
-from dualloop.market.quotes import Candle, Chain, Quote
+from dualloop.market.quotes import Candle, Chain, Quote, in_time
 from dualloop.market.units import MINUTE_US, SECOND_US, day_of, midnight_us
 from dualloop.ports import Ticks
 from dualloop.wires import kite_instruments, kite_market, kite_wire
@@ -148,6 +148,7 @@ class KiteFeed:
             return None
         found = (await self._quoted([contract])).get(contract)
         if found is not None:
+            found = found._replace(exchange_us=in_time(found.exchange_us, now := self._now()) or now)
             self.ticker.polled(contract, found.exchange_us)
         return found
 

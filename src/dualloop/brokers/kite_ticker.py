@@ -14,7 +14,7 @@ from dualloop.brokers.kite_login import KiteLogin
 from dualloop.brokers.reviving import Reviving
 from dualloop.brokers.socket import Link
 from dualloop.market.instruments import Contract
-from dualloop.market.quotes import Tick
+from dualloop.market.quotes import Tick, in_time
 from dualloop.market.units import SECOND_US
 from dualloop.ports import Ticks
 from dualloop.wires import kite_books, kite_ticks
@@ -172,9 +172,10 @@ class KiteTicker:
         now = self._now()
         if snap.exchange_us is None:
             return  # not in full mode yet: whether it is old cannot be seen
-        if not self._is_news(snap.token, snap.exchange_us, now):
+        exchange_us = in_time(snap.exchange_us, now)
+        if exchange_us is not None and not self._is_news(snap.token, exchange_us, now):
             return
-        tick = Tick(contract, snap.ltp, now, best(snap.bids), best(snap.asks), snap.exchange_us)
+        tick = Tick(contract, snap.ltp, now, best(snap.bids), best(snap.asks), exchange_us)
         for stream in streams:
             stream.put(tick)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dualloop.market.instruments import Contract
+from dualloop.market.units import SECOND_US
 
 
 class Candle(NamedTuple):
@@ -16,6 +17,15 @@ class Candle(NamedTuple):
     close: int
     volume: int = 0
     oi: int | None = None
+
+
+_AHEAD_US = 60 * SECOND_US
+
+
+def in_time(exchange_us: int, now_us: int) -> int | None:
+    """The exchange's time of a price; None where it lies in the future, by more than clocks differ: one such price must
+    not make all that come after it look old."""
+    return exchange_us if exchange_us - now_us <= _AHEAD_US else None
 
 
 class Tick(NamedTuple):

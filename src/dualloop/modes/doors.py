@@ -21,7 +21,7 @@ from dualloop.market.units import day_of
 from dualloop.modes.clocks import Clock, WallClock, exchange_clock
 from dualloop.modes.inputs import Market
 from dualloop.modes.paced import FasterClock, PacedLoop
-from dualloop.ports import Broker, Feed, Unreachable
+from dualloop.ports import Broker, BrokerError, Feed, LoginUnknown, Refused
 from dualloop.wires.plain_wire import WELCOME, Login, Welcome
 
 _HOUSES = {"kite": "dualloop.brokers.kite_door", "angel": "dualloop.brokers.angel_door"}
@@ -213,13 +213,15 @@ async def _opened(config: Config, environ: Mapping[str, str], known: Ahead, *, t
 
 
 async def _patiently(stack: AsyncExitStack, config: Config, found: House, given: Given, wanted: Wanted) -> Doors:
-    """Tried again where nothing has arrived. A refusal does not heal by asking, and what is unknown may have been a
-    login: whoever asks tries that again, in his own time."""
+    """A refusal does not heal by asking. After a login that may have been made whoever asks tries it again, in his own
+    time."""
     for tried in range(_TRIES):
         try:
             login = _login(config, found, given)
             return await stack.enter_async_context(found.opened(login, given, wanted))
-        except Unreachable:
+        except (Refused, LoginUnknown):
+            raise
+        except BrokerError:
             if tried == _TRIES - 1:
                 raise
         await asyncio.sleep(_AGAIN_S)

@@ -14,7 +14,7 @@ from dualloop.engine.desk import manual_exit
 from dualloop.journal import FILE, AlreadyRunning, is_worked_on, read
 from dualloop.market.instruments import Master
 from dualloop.modes.doors import Door
-from dualloop.ports import BrokerError, LoggedOut, Unreachable
+from dualloop.ports import BrokerError, LoggedOut, LoginUnknown, Refused, Unreachable
 
 _MASTER_TRIES = 5
 _MASTER_TIMEOUT_S = 10.0
@@ -119,7 +119,7 @@ async def opened_at_last(open_doors: Open, held: Held) -> AsyncIterator[tuple[Do
                 pause_s = _AGAIN_S
                 if isinstance(error, LoggedOut):  # a wrong password, too: asking again may block the account
                     pause_s = math.inf
-                elif not isinstance(error, Unreachable):
+                elif isinstance(error, Refused | LoginUnknown):
                     pause_s, unsure_s = unsure_s, min(2 * unsure_s, _UNSURE_LONGEST_S)
             else:
                 yield door, master

@@ -45,8 +45,8 @@ def live(
     home = state_root(environ) / f.Mode.LIVE.value
     with (
         open_ears(config, Market.of(config), tell) as ears,
-        paged_if_left(home, journal_folder, ears.shout),
         termination_interrupts(),
+        paged_if_left(home, journal_folder, ears.shout),
     ):
         known = doors.ahead(config, environ)
         _check_simulated(known)

@@ -141,7 +141,7 @@ class Hours:
         now_us = ground.now_us()
         if alive_us is None or ground.known.journal_dead:
             return
-        before_us = max(self._flat_us - _PAGE_BEFORE_US, self._exit_us + _SETS_OUT_US)
+        before_us = min(max(self._flat_us - _PAGE_BEFORE_US, self._exit_us + _SETS_OUT_US), self._flat_us)
         margin_us = _MARGIN_US + ground.known.clock_off_us
         due_us = max(before_us + margin_us, alive_us + _LATE_PAGE_US)
         if now_us >= due_us and whole.paged_us < before_us - margin_us:

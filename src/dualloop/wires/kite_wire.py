@@ -36,7 +36,9 @@ STATUS_OF = {
 TOO_MANY = 429
 _LIMITER = ("too many requests", "order requests exceeded")
 """The words of the rate limit itself (kite.trade forum 47704, 48463); in others a 429 is any `NetworkException`."""
-_REFUSED = frozenset({"InputException", "PermissionException", "MarginException", "HoldingException"})
+_SHORT = frozenset({"MarginException", "HoldingException"})
+"""Money or units are missing, whatever else the words say: they end in the advice to look at the order book."""
+_REFUSED = frozenset({"InputException", "PermissionException"})
 """What is looked at before an order goes anywhere."""
 _DENIED = frozenset({"OrderException", "UserException"})
 """Of these only some are refusals, which their words tell."""
@@ -92,6 +94,8 @@ def read_failure(status: int, body: bytes) -> Failure:
 def _trouble(status: int, code: str, text: str) -> Trouble:
     if status == STATUS_OF["TokenException"] and code == "TokenException":
         return Trouble.LOGIN
+    if code in _SHORT and 400 <= status < 500:
+        return Trouble.REFUSED
     if status >= 500 or is_unsure(text):
         return Trouble.UNSURE
     if status == TOO_MANY:

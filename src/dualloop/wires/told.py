@@ -35,7 +35,8 @@ class Trouble(StrEnum):
 
 
 _UNSURE_WORDS = re.compile(
-    r"time[ds]?[ -]*out|gateway|order ?book|confirm|unknown|not known|(may|might|could) have|check (the |your )?order",
+    r"\btime[ds]?[ -]*out\b|gateway|order ?book|confirm|\bunknown\b|not known|\b(may|might|could) have\b"
+    r"|check (the |your )?(orders|order status)\b",
     re.IGNORECASE,
 )
 
