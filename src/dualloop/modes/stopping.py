@@ -7,6 +7,7 @@ and no order lives. A second one within ten seconds ends it at once and says wha
 import asyncio
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -56,7 +57,11 @@ class Signals:
 
 @contextmanager
 def termination_interrupts() -> Iterator[None]:
-    """SIGTERM is Ctrl-C until somebody hears it: it would end the process without a word of what is held."""
+    """SIGTERM is Ctrl-C until somebody hears it: it would end the process without a word of what is held. Signals are
+    the main thread's alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
