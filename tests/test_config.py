@@ -502,13 +502,20 @@ def test_the_digest_is_the_same_in_every_process() -> None:
         "broker.name=angel",
     ],
 )
-def test_the_digest_changes_with_all_that_decides(text: str) -> None:
-    assert load(None, {}, [text]).digest() != Config().digest()
+def test_the_digest_changes_with_all_that_decides_and_the_key_is_named(text: str) -> None:
+    """Whoever is refused for another digest is told which key to set back, with both values."""
+    changed = load(None, {}, [text])
+    assert changed.digest() != Config().digest()
+    key, value = text.split("=")
+    (told,) = changed.changed_from(Config.restored(Config().stored()))
+    assert told.startswith(f"{key} was ")
+    assert told.replace("'", "").endswith(f", is {value}")
 
 
 @pytest.mark.parametrize("text", ["notify.urls=tgram://t/c", "broker.kite.root=http://x", "broker.angel.socket=ws://x"])
 def test_the_digest_does_not_change_with_anything_else(text: str) -> None:
     assert load(None, {}, [text]).digest() == Config().digest()
+    assert load(None, {}, [text]).changed_from(Config()) == []
 
 
 def test_own_tables_count_by_content_not_by_place(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def test_a_day_that_is_over_stays_over(tmp_path: Path) -> None:
 
 
 def test_the_rules_do_not_change_under_a_day_that_has_begun(tmp_path: Path) -> None:
+    """Whoever is refused may hold something: he is told which key to set back."""
     place = Place(tmp_path, 1)
     with place.exchange():
         trader = place.trader()
@@ -125,7 +126,7 @@ def test_the_rules_do_not_change_under_a_day_that_has_begun(tmp_path: Path) -> N
         trader.wait()
         other = place.trader("--set", "stops.initial_pct=30")
         assert other.wait(10) == 3
-    assert "was begun with configuration" in place.said()
+    assert "begun under other rules: stops.initial_pct was 25, is 30;" in place.said()
 
 
 def test_two_on_one_account_are_refused_whatever_journals_they_name(tmp_path: Path) -> None:

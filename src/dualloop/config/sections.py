@@ -21,6 +21,7 @@ from dualloop.config.kinds import (
     TimeOfDay,
     hundredths,
     number,
+    shown,
 )
 from dualloop.market.fills import FillRule
 from dualloop.market.units import MINUTE_US, SECOND_US, clock_us
@@ -181,11 +182,25 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """
         from hashlib import sha256
 
-        decisive = (self.strategy, self.stops, self.exit, self.limits, self.paper, self.backtest)
-        seen = {type(section).__name__.lower(): section.exact() for section in decisive}
         tables = {path.stem: sha256(path.read_bytes()).hexdigest() for path in own_tables(self.tables_folder())}
-        document = {**seen, "broker": self.broker.name, "tables": tables}
+        document = {**self._decisive(), "broker": self.broker.name, "tables": tables}
         return sha256(msgspec.json.encode(document, order="sorted")).hexdigest()[:12]
+
+    def changed_from(self, before: "Config") -> list[str]:
+        """Each key that the digest sees and that had another value before: `stops.initial_pct was 25, is 30`."""
+        then, now = before._decisive(), self._decisive()
+        keys = [(part, key) for part in now for key in now[part] if now[part][key] != then[part][key]]
+        if self.broker.name != before.broker.name:
+            keys.append(("broker", "name"))
+        return [f"{part}.{key} was {before._shown(part, key)}, is {self._shown(part, key)}" for part, key in keys]
+
+    def _shown(self, part: str, key: str) -> str:
+        value = getattr(getattr(self, part), key)
+        return "not set" if value is None else shown(value)
+
+    def _decisive(self) -> dict[str, dict[str, object]]:
+        sections = (self.strategy, self.stops, self.exit, self.limits, self.paper, self.backtest)
+        return {type(section).__name__.lower(): section.exact() for section in sections}
 
 
 def own_tables(folder: Path | None) -> list[Path]:

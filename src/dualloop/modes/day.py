@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
+
 from dualloop.book import facts as f
 from dualloop.config import Config, ConfigError
 from dualloop.market.calendar import Session as Hours
@@ -56,9 +58,15 @@ def check_hours(config: Config, hours: Hours) -> None:
 def check_same_config(work: Work) -> None:
     """Raises `GateShut` when the day was begun under other rules: they do not change under an open position."""
     run = work.book.run
-    if run is not None and run.config_hash != work.config.digest():
-        what = f"this day was begun with configuration {run.config_hash}, this is {work.config.digest()}"
-        raise GateShut(str(work.folder), what, "start it with the configuration that the day was begun with")
+    if run is None or run.config_hash == work.config.digest():
+        return
+    try:
+        changed = work.config.changed_from(Config.restored(run.config))
+    except (ConfigError, msgspec.MsgspecError):
+        changed = []  # of a version that wrote it differently
+    what = "; ".join(changed) or "a dated table of [market] tables, or the program, is another one"
+    fix = "start it with the configuration that the day was begun with"
+    raise GateShut(str(work.folder), f"the day was begun under other rules: {what}", fix)
 
 
 def played(work: Work, known: Ahead, trade: Callable[[Hours], Coroutine[Any, Any, bool]]) -> Traded:
