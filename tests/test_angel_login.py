@@ -94,6 +94,56 @@ def test_two_refused_passwords_end_it_and_only_a_person_begins_again() -> None:
     play(scene)
 
 
+@pytest.mark.parametrize(
+    "profile", [RATE, wire.refusal("AB1004"), wire.gateway_refusal("AG8001"), (500, "text/html", b"x")]
+)
+def test_a_session_just_made_is_used_though_nobody_vouches_for_it(profile: bytes | tuple[int, str, bytes]) -> None:
+    """Thrown away it would need another login, which ends it, with a password that is not taken twice."""
+
+    async def scene(loop: VirtualLoop, played: Played) -> None:
+        played.put(LOGIN, TOKENS, WRONG_TOTP)
+        played.put(PROFILE, profile)
+        async with login_at(played, loop) as login:
+            await login.renew()
+            assert (played.asked[LOGIN], login.number, login.given_up) == (1, 1, "")
+            assert loop.time() <= 10
+
+    play(scene)
+
+
+def test_a_session_just_made_that_a_machine_of_the_broker_does_not_know_yet_is_asked_about_again() -> None:
+    async def scene(loop: VirtualLoop, played: Played) -> None:
+        played.put(LOGIN, TOKENS)
+        played.put(PROFILE, wire.gateway_refusal("AG8001"), DEMO)
+        async with login_at(played, loop) as login:
+            await login.renew()
+            assert (played.asked[LOGIN], played.asked[PROFILE], login.who) == (1, 2, "Demo")
+
+    play(scene)
+
+
+def test_before_a_second_password_it_is_looked_whether_another_process_has_logged_in(tmp_path: Path) -> None:
+    """`paper` beside `live`: the second login would end the session that the first has just made."""
+    path = tmp_path / "session-angel"
+
+    async def scene(loop: VirtualLoop, played: Played) -> None:
+        played.put(LOGIN, TOKENS, WRONG_TOTP, TOKENS)
+        played.put(PROFILE, DEMO)
+        async with login_at(played, loop, path) as login:
+            await login.begin()
+            await asyncio.sleep(60)
+            login.died(1)
+            await asyncio.sleep(5)
+            assert played.asked[LOGIN] == 2
+            others = {name: Secret(f"others.{name}") for name in ("jwt", "refresh", "feed")}
+            store(path, Stored("DEMO", others, loop.now_us()))
+            await asyncio.sleep(40)
+            assert login.headers()["Authorization"] == "Bearer others.jwt"
+            assert played.asked[LOGIN] == 2
+
+    play(scene)
+
+
 @pytest.mark.parametrize("code", ["AB1000", "AB1006", "AG8004", "AG7002"])
 def test_what_no_second_try_can_heal_is_tried_once(code: str) -> None:
     """A wrong MPIN sent again and again would block the account."""
@@ -273,7 +323,8 @@ def test_a_kept_session_of_today_is_taken_over_and_one_of_yesterday_is_not(tmp_p
 
 
 def test_a_kept_session_that_cannot_be_asked_about_is_not_ended_by_another_login(tmp_path: Path) -> None:
-    """The broker is busy: whether the session lives nobody knows, and a second login would end it for sure."""
+    """Whether it lives nobody knows, and a second login would end it for sure. A broker that answers, but not this
+    question, may do so all day: the session is used, and its first request tells."""
     path = tmp_path / "session-angel"
 
     async def scene(loop: VirtualLoop, played: Played) -> None:
@@ -281,16 +332,21 @@ def test_a_kept_session_that_cannot_be_asked_about_is_not_ended_by_another_login
         played.put(PROFILE, DEMO)
         async with login_at(played, loop, path) as login:
             await login.begin()
-        played.put(PROFILE, wire.refusal("AB1004"))
+        played.put(PROFILE, RATE)
         async with login_at(played, loop, path) as login:
-            with pytest.raises(Unknown):
+            with pytest.raises(Unreachable):
                 await login.begin()
             assert (played.asked[LOGIN], login.number) == (1, 0)
+        played.put(PROFILE, wire.refusal("AB1004"))
+        async with login_at(played, loop, path) as login:
+            await login.begin()
+            assert (played.asked[LOGIN], login.number) == (1, 1)
 
     play(scene)
 
 
-def test_logins_in_vain_grow_apart_until_one_succeeds(tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", ["AB1007", "AB1010", "AB1011"])
+def test_logins_in_vain_grow_apart_until_one_succeeds(tmp_path: Path, code: str) -> None:
     """The broker's own system is down for an hour: two tries each, and not every half minute; the next night is new."""
 
     async def scene(loop: VirtualLoop, played: Played) -> None:
@@ -298,7 +354,7 @@ def test_logins_in_vain_grow_apart_until_one_succeeds(tmp_path: Path) -> None:
         played.put(PROFILE, DEMO)
         async with login_at(played, loop) as login:
             await login.begin()
-            played.put(LOGIN, wire.refusal("AB1007"))
+            played.put(LOGIN, wire.refusal(code))
             for _ in range(360):
                 await asyncio.sleep(10)
                 login.died(1)
@@ -307,6 +363,28 @@ def test_logins_in_vain_grow_apart_until_one_succeeds(tmp_path: Path) -> None:
             await asyncio.sleep(300)
             login.died(1)
             await asyncio.sleep(60)
+            assert login.number == 2
+
+    play(scene)
+
+
+def test_logins_that_never_leave_do_not_grow_apart() -> None:
+    """Nothing that was not sent can block an account: as soon as it passes there is a session again."""
+
+    async def scene(loop: VirtualLoop, played: Played) -> None:
+        played.put(LOGIN, TOKENS)
+        played.put(PROFILE, DEMO)
+        async with login_at(played, loop) as login:
+            await login.begin()
+            played.put(LOGIN, RATE)
+            for _ in range(400):
+                await asyncio.sleep(1)
+                login.died(1)
+            assert 60 <= played.asked[LOGIN] <= 140
+            played.put(LOGIN, TOKENS)
+            for _ in range(8):
+                await asyncio.sleep(1)
+                login.died(1)
             assert login.number == 2
 
     play(scene)

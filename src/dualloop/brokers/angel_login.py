@@ -27,16 +27,19 @@ NAMES = ("api_key", "client_code", "mpin", "totp_secret")
 _WINDOW_S = 30
 """How long a one-time password holds; the same one is not taken twice."""
 _UNSENT_S = 2.0
-"""Until a login that never left is tried again."""
+"""Until a login that never left is tried again; that is no login in vain."""
 _AGAIN_S, _LONGEST_S = 30.0, 300.0
 """From one renewal to the next that begins by itself, doubled by each that was in vain or soon was: two programs that
 log each other out must not race, and what is asked for ever may block the account."""
 _LOOK_AGAIN_S = 5.0
-"""Until a stored session that nobody could be asked about is looked at again."""
+"""Until a login that never left is tried again by another renewal, and until a stored session that nobody could be
+asked about is looked at again."""
 _LIVED_S = 600.0
 """What has lived for so long was no login in vain."""
 _LOGIN_S = 15.0
 _PROFILE_S = 5.0
+_NODES_S = 1.0
+"""Until a session that was just made, and is answered as dead, is asked about again."""
 
 
 class _AnotherUser(LoggedOut):
@@ -189,9 +192,14 @@ class AngelLogin:
             raise LoggedOut(self.given_up)
         try:
             pause_s = await self._tried(last=False)
-            if pause_s is not None:
-                await asyncio.sleep(pause_s)
+            if pause_s is None:
+                return
+            await asyncio.sleep(pause_s)
+            if not await self._found():
                 await self._tried(last=True)
+        except Unreachable:
+            self._not_before_s = self._uncounted()
+            raise
         except Refused as error:
             self.given_up = str(error)
             raise error if isinstance(error, LoggedOut) else LoggedOut(self.given_up) from None
@@ -200,22 +208,27 @@ class AngelLogin:
 
     async def _found(self) -> bool:
         """Whether somebody has stored a session meanwhile that is good. Raises `BrokerError` when nobody can tell."""
-        kept_at, loop = self._kept_at(), asyncio.get_running_loop()
+        kept_at = self._kept_at()
         try:
             found = await self.taken_over()
         except (OSError, SecretsError):
             found = False  # what cannot be read is not taken over
         except BrokerError:
-            self._in_vain, self._look_again_s = max(self._in_vain - 1, 0), loop.time() + _LOOK_AGAIN_S  # none was made
+            self._look_again_s = self._uncounted()
             raise
         self._looked_at = kept_at
         return found
+
+    def _uncounted(self) -> float:
+        """No login was made: when to try again, on the loop's clock."""
+        self._in_vain = max(self._in_vain - 1, 0)
+        return asyncio.get_running_loop().time() + _LOOK_AGAIN_S
 
     async def _tried(self, *, last: bool) -> float | None:
         """One try: None when it went well, else how long to wait for another. Raises `BrokerError` if there is none."""
         try:
             tokens = await self._logged_in()
-            await self._vouched(tokens)
+            await self._vouched_in_time(tokens)
         except _AnotherUser:
             raise
         except Refused as error:
@@ -243,7 +256,24 @@ class AngelLogin:
             ) from None
         body = wire.LoginBody(self.client_code, self._secrets["mpin"].open(), code)
         call = Call("POST", rest.LOGIN, "login", "login", json=body.to_json(), deadline_s=_LOGIN_S)
-        return await self._http.write(call, wire.read_tokens, _one_time)
+        try:
+            return await self._http.write(call, wire.read_tokens, _one_time)
+        except LoggedOut as error:  # there is no session in a login that could be dead
+            raise Unknown(str(error)) from None
+
+    async def _vouched_in_time(self, tokens: wire.Tokens) -> None:
+        """A session just made, by our own client code, is used all the same when nobody vouches for it: another login
+        would end it and take an exit's time. Raises `Refused` when it is another user's, or may not be used from here.
+        """
+        with suppress(TimeoutError, Unknown, Unreachable):
+            async with asyncio.timeout(_PROFILE_S):
+                while True:
+                    try:
+                        return await self._vouched(tokens)
+                    except _AnotherUser:
+                        raise
+                    except LoggedOut:  # perhaps not every machine of theirs knows it yet
+                        await asyncio.sleep(_NODES_S)
 
     async def _vouched(self, tokens: wire.Tokens) -> None:
         """Raises `LoggedOut` when the session is another user's."""
@@ -278,8 +308,8 @@ class AngelLogin:
     async def taken_over(self) -> bool:
         """Whether another process has logged in today and its session lives: a second login would end that one.
 
-        Raises `SecretsError` or `OSError` for a kept session that must not be used, and `BrokerError` when nobody knows
-        whether it lives.
+        It is taken for alive when the broker answers, but not this question: the next one will tell. Raises
+        `SecretsError` or `OSError` for a kept session that must not be used, and `Unreachable` when nobody knows.
         """
         kept = None if self._keep is None else stored(self._keep)
         if kept is None or kept.user_id != self.client_code or day_of(kept.made_us) != day_of(self._now()):
@@ -294,6 +324,9 @@ class AngelLogin:
             await self._vouched(tokens)
         except Refused:
             return False
+        except Unknown:
+            if kept.made_us < self.made_us:
+                raise
         self._use(tokens, kept.made_us)
         return True
 
