@@ -22,6 +22,8 @@ class _Round:
     def __init__(self) -> None:
         self.names: dict[str, None] = {}
         self.task: asyncio.Task[Mapping[str, Snap]] | None = None
+        self.waiting = 0
+        """Who still wants its answer."""
 
 
 class Quotes:
@@ -36,33 +38,49 @@ class Quotes:
     async def of(self, names: Iterable[str]) -> dict[str, Snap]:
         """At most 500. What the broker has no price of is absent. Raises `BrokerError`.
 
-        Whoever stops waiting stops nobody else's call.
+        Whoever stops waiting stops nobody else's call; one that nobody waits for takes no turn of those to come.
         """
         wanted = tuple(dict.fromkeys(names))
         assert len(wanted) <= MOST_QUOTES, "one call asks for no more"
         if not wanted:
             return {}
-        found = await asyncio.shield(self._joined(wanted))
+        found = await self._answer_of(self._joined(wanted))
         return {name: found[name] for name in wanted if name in found}
 
-    def _joined(self, wanted: tuple[str, ...]) -> asyncio.Task[Mapping[str, Snap]]:
+    def _joined(self, wanted: tuple[str, ...]) -> _Round:
         """The round that these are asked in."""
         coming = self._next
-        if coming is None or coming.task is None or len(coming.names | dict.fromkeys(wanted)) > MOST_QUOTES:
+        if coming is None or len(coming.names | dict.fromkeys(wanted)) > MOST_QUOTES:
             coming = self._next = _Round()
-            coming.task = asyncio.get_running_loop().create_task(self._ask(coming))
-            self._tasks.add(coming.task)
-            coming.task.add_done_callback(self._done)
         coming.names.update(dict.fromkeys(wanted))
-        return coming.task
+        return coming
+
+    async def _answer_of(self, this: _Round) -> Mapping[str, Snap]:
+        task = this.task
+        if task is None:
+            task = this.task = asyncio.get_running_loop().create_task(self._ask(this))
+            self._tasks.add(task)
+            task.add_done_callback(self._done)
+        this.waiting += 1
+        try:
+            return await asyncio.shield(task)
+        finally:
+            this.waiting -= 1
+            if not this.waiting:
+                task.cancel()
+                self._close(this)
+
+    def _close(self, this: _Round) -> None:
+        """Nobody joins it any more."""
+        if self._next is this:
+            self._next = None
 
     async def _ask(self, this: _Round) -> Mapping[str, Snap]:
         wait_us = self._budget.wait_us()
         while wait_us > 0:
             await asyncio.sleep(wait_us / SECOND_US)
             wait_us = self._budget.wait_us()
-        if self._next is this:
-            self._next = None
+        self._close(this)
         return await self._fetch(tuple(this.names))
 
     def _done(self, task: asyncio.Task[Mapping[str, Snap]]) -> None:
