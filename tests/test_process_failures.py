@@ -336,10 +336,10 @@ def test_every_start_has_tags_of_its_own(tmp_path: Path) -> None:
 # -- P11 to P15: signals, tasks, leaks -------------------------------------------------------------
 
 
-async def _signalled(world: Lives, times: int) -> None:
-    """The process gets SIGTERM so often, a moment apart."""
+async def _signalled(world: Lives, times: int, number: signal.Signals = signal.SIGTERM) -> None:
+    """The process gets that signal so often, a moment apart."""
     for _ in range(times):
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         for _ in range(300):  # virtual time looks at real signals now and then
             await asyncio.sleep(0.001)
 
@@ -364,6 +364,71 @@ def test_stopped_in_mid_order_it_goes_on_until_it_is_flat(tmp_path: Path) -> Non
     assert position.exit_reason is ExitReason.TRAILING_STOP
     assert world.book.stopped
     assert broken_laws(world) == ["the day did not end"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
+def test_whatever_asks_it_to_stop_while_something_is_held_is_paged_and_nothing_is_left_alone(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """A machine that shuts down, or a terminal that goes away, may kill it soon: what to do by hand is told before."""
+    world = lives_world(tmp_path, UP_AND_DOWN)
+
+    async def hook(lives: Lives) -> None:
+        await lives.until("09:33:00")
+        await _signalled(lives, 1, number)
+
+    world.live(Life(hook=hook, run=_until_stopped))
+    [page] = pages(world, "09:32:59", "09:33:02")
+    assert "told to stop while 75" in page
+    assert "SELL 75" in page
+    assert the_position(world).exit_reason is ExitReason.TRAILING_STOP
+    assert world.book.stopped
+
+
+def test_a_terminal_that_goes_away_does_not_insist_however_often_it_is_told(tmp_path: Path) -> None:
+    """The shell and the kernel may both tell it; and Ctrl-Z stops nothing either."""
+    world = lives_world(tmp_path, UP_AND_DOWN)
+
+    async def hook(lives: Lives) -> None:
+        await lives.until("09:33:00")
+        await _signalled(lives, 3, signal.SIGHUP)
+        await _signalled(lives, 2, signal.SIGTSTP)
+
+    world.live(Life(hook=hook, run=_until_stopped))
+    assert the_position(world).exit_reason is ExitReason.TRAILING_STOP
+    assert world.book.stopped
+
+
+def test_a_signal_that_was_ignored_before_stays_ignored(tmp_path: Path) -> None:
+    """`nohup` says that the terminal does not matter: the day goes on to its end."""
+    world = lives_world(tmp_path, UP_AND_DOWN)
+
+    async def hook(lives: Lives) -> None:
+        await lives.until("09:33:00")
+        await _signalled(lives, 1, signal.SIGHUP)
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        world.live(Life(hook=hook, run=_until_stopped))
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert not world.book.stopped
+    sound(world)
+
+
+def test_a_journal_that_is_found_dead_by_stopping_makes_the_last_exit(tmp_path: Path) -> None:
+    """P5, P11: the first write that fails is the halt of a stop by hand; the position is left as for any other."""
+    world = lives_world(tmp_path, STEADY)
+
+    async def hook(lives: Lives) -> None:
+        await lives.until("09:33:00")
+        await _signalled(lives, 1)
+
+    fails = Life(hook=hook, run=_until_stopped, disk_fails=lambda facts: any(isinstance(x, f.Halted) for x in facts))
+    with pytest.raises(JournalDead):
+        world.live(fails)
+    assert len(placed(world, Side.SELL)) == 1
+    assert world.account.net(CALL) == 0
 
 
 def test_stopped_at_once_in_mid_order_it_says_what_is_left_and_the_next_start_finds_it(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ _SHOWN_S = 20.0
 _LONGEST_PAUSE_S = 60.0
 _AFTER_US = MINUTE_US
 """How long a position that is still open after the last candle is waited for before the day is closed over it."""
-
+BY_HAND = "stopped by hand"
 
 _STEP_US, _HALTING_STEP_US = 2 * SECOND_US, 5 * SECOND_US
 _LOOK_AGAIN_US = 5 * SECOND_US
@@ -77,6 +77,8 @@ class Session:
             desk.exits.touches.quote = feed.quote
         self.shout: Callable[[str], None] = lambda text: print(text, file=sys.stderr)
         """Where a person is called when the journal is dead and nothing can be recorded."""
+        self.stop = asyncio.Event()
+        """Set it to enter nothing any more, exits going on (R29); the day goes on until it is cancelled."""
 
     async def run(self) -> None:
         """Run the day to its end. Raises `JournalDead`, naming what is held, when nothing can be recorded any more."""
@@ -93,6 +95,7 @@ class Session:
                     background.append(group.create_task(self._keep("keeper", self._keeper.run)))
                 if self.desk.real:
                     background.append(group.create_task(self._keep("pulse", self._pulse)))
+                background.append(group.create_task(self._stopped()))
                 # Beside the exit loop, not before it: whatever recovery waits for, what is held is watched.
                 if not await self._recovered():
                     background.append(group.create_task(self._read_the_book()))
@@ -280,6 +283,17 @@ class Session:
                 await self.desk.refresh()
                 if abs(step_us) > _HALTING_STEP_US:
                     self.desk.halt(what)
+
+    async def _stopped(self) -> None:
+        """One of the day's own tasks: a journal that takes no halt is dead, and what is held must be left then."""
+        await self.stop.wait()
+        self.operator.end_when_flat()
+        self.desk.halt(BY_HAND)
+        for position in self.desk.book.open_positions():
+            what = f"told to stop while {position.held} {position.entry.symbol} are held"
+            self.desk.alarm(
+                f"{what}, and watching on; if it is killed: {self.desk.by_hand(position)}", until=f.Until.FLAT
+            )
 
     def _page(self, spared: set[str]) -> set[str]:
         """Page for every open position but the spared ones; the keys of those paged for."""

@@ -1,7 +1,9 @@
 """How a day with real orders is stopped by hand (R29): not before it is flat, unless a second signal insists.
 
-After the first SIGINT or SIGTERM nothing is entered any more, exits go on, and the program ends once nothing is held
-and no order lives. A second one within ten seconds ends it at once and says what a person has to do then.
+SIGINT, SIGTERM, SIGQUIT    nothing is entered any more, exits go on, and it ends once nothing is held and no order
+                            lives; a second one within ten seconds ends it at once, saying what a person has to do
+SIGHUP                      the terminal is gone: the same, and nothing insists. Ignored where it was (nohup)
+SIGTSTP and its like        ignored: what is held would have nobody to watch it
 """
 
 import asyncio
@@ -9,20 +11,23 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from dualloop.book import facts as f
 from dualloop.engine.desk import Desk
-from dualloop.engine.session import Session
+from dualloop.engine.session import BY_HAND, Session
 
 _INSISTS_WITHIN_S = 10.0
 """Seconds of the wall clock, however fast the day passes."""
-BY_HAND = "stopped by hand"
+_ENDS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP)
+"""What ends a process that does not hear it, besides Ctrl-C."""
+_NEVER = (signal.SIGTTIN, signal.SIGTTOU)
+"""They suspend who reads or writes behind his terminal's back, and would come again without end if they were heard."""
 
 
 class Signals:
-    """SIGINT and SIGTERM, told apart by their number and distance."""
+    """Those that stop, told apart by their distance, and those that must not."""
 
     def __init__(self) -> None:
         self.first = asyncio.Event()
@@ -40,13 +45,32 @@ class Signals:
             within = f"{_INSISTS_WITHIN_S:.0f} s"
             say(f"no more entries; waiting until nothing is held, another signal within {within} stops now")
 
+    def hang_up(self) -> None:
+        """The terminal is gone, and perhaps told so twice."""
+        self.first.set()
+        say("the terminal is gone: no more entries; waiting until nothing is held")
+
+    def stay(self) -> None:
+        """It is to be suspended."""
+        say("it cannot be suspended: what is held would have nobody to watch it")
+
     @contextmanager
     def heard(self) -> Iterator[None]:
         """Hear the process's signals meanwhile, instead of dying of them."""
         loop = asyncio.get_running_loop()
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        hears: dict[signal.Signals, Callable[[], None]] = {
+            signal.SIGINT: self.hear,
+            signal.SIGTERM: self.hear,
+            signal.SIGQUIT: self.hear,
+            signal.SIGHUP: self.hang_up,
+            signal.SIGTSTP: self.stay,
+        }
+        before = {number: signal.getsignal(number) for number in (*hears, *_NEVER) if not _is_ignored(number)}
         for number in before:
-            loop.add_signal_handler(number, self.hear)
+            if number in hears:
+                loop.add_signal_handler(number, hears[number])
+            else:
+                signal.signal(number, signal.SIG_IGN)
         try:
             yield
         finally:
@@ -55,18 +79,25 @@ class Signals:
                 signal.signal(number, handler)
 
 
+def _is_ignored(number: signal.Signals) -> bool:
+    """Whoever started it has said so, as nohup does; Ctrl-C is ignored for whatever a script starts beside itself."""
+    return number is not signal.SIGINT and signal.getsignal(number) is signal.SIG_IGN
+
+
 @contextmanager
 def termination_interrupts() -> Iterator[None]:
-    """SIGTERM is Ctrl-C until somebody hears it: it would end the process without a word of what is held. Signals are
+    """What ends the process is Ctrl-C until somebody hears it: it would end without a word of what is held. Signals are
     the main thread's alone."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    heard = [number for number in _ENDS if not _is_ignored(number)]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def run_until_stopped(session: Session, signals: Signals) -> bool:
@@ -98,10 +129,9 @@ async def run_until_stopped(session: Session, signals: Signals) -> bool:
 async def _once_flat(session: Session, asked: asyncio.Event) -> None:
     """Once it is asked for: no entries any more, and return when nothing is held and no order lives."""
     await asked.wait()
+    session.stop.set()
     desk = session.desk
-    session.operator.end_when_flat()
-    desk.halt(BY_HAND)
-    while desk.book.open_positions() or desk.book.live_orders() or desk.book.oversold():
+    while not desk.book.halted or desk.book.open_positions() or desk.book.live_orders() or desk.book.oversold():
         await desk.news()
 
 
@@ -121,7 +151,7 @@ def _end(desk: Desk) -> None:
     left += [f"BUY {-p.held} {p.entry.symbol} by hand if the account is short of it" for p in desk.book.oversold()]
     if left:
         text = f"{BY_HAND} with orders at the broker: {'; '.join(left)}"
+        say(text)  # first: a journal that is dead takes no alarm
         desk.alarm(text, until=f.Until.START)
-        say(text)
     else:
         desk.record(f.Stopped(desk.now(), BY_HAND))
