@@ -75,6 +75,28 @@ def test_the_dump_is_kept_for_the_day_and_stands_in_for_one_that_cannot_be_had(t
     assert (folder / "instruments-kite-2026-11-20").read_bytes() == DUMP
 
 
+@pytest.mark.parametrize(("kept", "tries"), [(None, 1), (GOOD, 1), (b"no dump", 2)])
+def test_a_dump_that_does_not_come_soon_is_waited_for_unless_the_day_has_one(
+    tmp_path: Path, kept: tuple[Listed, ...] | bytes | None, tries: int
+) -> None:
+    """A start that holds something watches nothing while it waits; what the day has already is good enough then."""
+    if kept is not None:
+        body = kept if isinstance(kept, bytes) else write_instruments(kept)
+        (tmp_path / f"instruments-kite-{DAY}").write_bytes(body)
+    asked: list[bool] = []
+    later = asyncio.Event()
+
+    async def fetch() -> bytes:
+        asked.append(True)
+        if kept is GOOD or len(asked) < tries:
+            await later.wait()
+        await asyncio.sleep(0.2)
+        return write_instruments(GOOD)
+
+    found = asyncio.run(listed(tmp_path, "kite", DAY, fetch, read, soon_s=0.05))
+    assert (len(found), len(asked)) == (len(GOOD), tries)
+
+
 def test_another_dump_of_the_same_day_replaces_the_kept_one(tmp_path: Path) -> None:
     got(tmp_path, DUMP)
     more = (*GOOD, *rows(date(2026, 12, 8), first_token=3000))

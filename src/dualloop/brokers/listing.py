@@ -1,7 +1,7 @@
 """What can be traded today, from the broker's own dump of instruments: a list that is not sane is not used.
 
-The dump is asked for anew each time. What was fetched for the same day stands in for one that cannot be had; another
-day's never does, for tokens are used again and an expiry may be gone (section A3 of the facts).
+The dump is asked for anew each time. What was fetched for the same day stands in for one that cannot be had soon;
+another day's never does, for tokens are used again and an expiry may be gone (section A3 of the facts).
 """
 
 import asyncio
@@ -24,6 +24,8 @@ _MOST_LOT = 1800
 _MOST_TICK = 100
 """Paise; it is 5 (section D1)."""
 _KEPT = timedelta(days=7)
+_SOON_S = 5.0
+"""For a dump that the day has already: a start in mid-day may hold something, which nobody watches meanwhile."""
 
 
 class Unlisted(Refused):
@@ -34,24 +36,29 @@ Fetch = Callable[[], Awaitable[bytes]]
 Read = Callable[[bytes], tuple[Listed, ...] | Wrong]
 
 
-async def listed(folder: Path, name: str, day: date, fetch: Fetch, read: Read) -> tuple[Listed, ...]:
+async def listed(
+    folder: Path, name: str, day: date, fetch: Fetch, read: Read, *, soon_s: float | None = _SOON_S
+) -> tuple[Listed, ...]:
     """The dump of the day, every row of it; its options are sane.
 
-    It is kept in `folder/instruments-<name>-<day>` and read from there when it cannot be had, or makes no sense, later
-    on the same day: another source of instruments needs another name. Raises `LoggedOut`, which no file helps, and
-    what `fetch` has raised when there is no such file; `Unknown` says which gate a dump has failed.
+    It is kept in `folder/instruments-<name>-<day>` and read from there when it cannot be had within seconds, or makes
+    no sense, later on the same day: another source of instruments needs another name. Raises `LoggedOut`, which no file
+    helps, and what `fetch` has raised when there is no such file; `Unknown` says which gate a dump has failed.
     """
     path = folder / f"{_prefix(name)}{day}"
     try:
-        body = await fetch()
+        async with asyncio.timeout(soon_s if path.is_file() else None):
+            body = await fetch()
         rows = await asyncio.to_thread(_read, body, day, read)  # 100,000 rows: prices must not wait for them
     except LoggedOut:
         raise
-    except BrokerError as error:
+    except (BrokerError, TimeoutError) as error:
         kept = await asyncio.to_thread(_from_cache, path, day, read)
-        if kept is None:
+        if kept is not None:
+            return kept
+        if isinstance(error, BrokerError):
             raise error from None
-        return kept
+        return await listed(folder, name, day, fetch, read, soon_s=None)
     with suppress(OSError):  # without it the dump is as good, and the next start asks again
         await asyncio.to_thread(_keep, path, body)
         await asyncio.to_thread(_tidy, folder, name, day)

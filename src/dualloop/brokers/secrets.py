@@ -7,6 +7,7 @@ error from here repeats any of what was read.
 import hmac
 import os
 import re
+import resource
 import stat
 import tempfile
 import tomllib
@@ -97,8 +98,9 @@ def credentials(broker: str, names: Sequence[str], environ: Mapping[str, str], f
     the folder (`[kite]`, `api_key = "..."`), the keyring (service `dualloop`, name `kite.api_key`).
 
     Raises `Missing` for those that are nowhere, all of them at once; `Exposed` for a file that others can read, and
-    `SecretsError` for one that cannot be read.
+    `SecretsError` for one that cannot be read. From then on this process leaves no core dump, which would have them.
     """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     found = _secrets({name: environ.get(_variable(broker, name), "") for name in names})
     if len(found) < len(names):
         found = _written(folder / FILE, broker, names) | found
