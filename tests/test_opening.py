@@ -5,7 +5,9 @@ import itertools
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,11 +15,15 @@ import pytest
 from dualloop.book import facts as f
 from dualloop.book.book import Book
 from dualloop.brokers.secrets import SecretsError
+from dualloop.config import load
 from dualloop.journal import FILE, AlreadyRunning, Journal
 from dualloop.market.units import MINUTE_US, SECOND_US
-from dualloop.modes.doors import Door
+from dualloop.modes.doors import Ahead, Door
+from dualloop.modes.inputs import Market
 from dualloop.modes.opening import Held, opened_at_last, paged_if_left
+from dualloop.modes.runs import DAMAGED, at_work
 from dualloop.modes.stopping import Signals, termination_interrupts
+from dualloop.modes.trading import trade
 from dualloop.ports import BrokerError, LoggedOut, LoginUnknown, Refused, Unknown, Unreachable
 from dualloop.sim.loop import VirtualLoop
 from test_book import CLOSED, HOLDING, OPEN_US, SYMBOL, buy, of, outside
@@ -38,14 +44,20 @@ class Start:
     def __init__(self, folder: Path, book: Book, error: BrokerError | None, over_us: int = OPEN_US + 10**12) -> None:
         self.loop = VirtualLoop(OPEN_US + MINUTE_US, seed=1)
         self.error, self.tries, self.pages = error, list[int](), list[str]()
+        self.paged_us, self.slow_s = list[int](), 0.0
         self.folder = folder
         self.while_open: Callable[[], object] = lambda: None
-        self.held = Held(book, self.pages.append, folder, lambda: self.loop.now_us() >= over_us)
+        self.held = Held(book, self.page, folder, lambda: self.loop.now_us() >= over_us)
+
+    def page(self, text: str) -> None:
+        self.pages.append(text)
+        self.paged_us.append(self.loop.now_us())
 
     @asynccontextmanager
     async def doors(self) -> AsyncIterator[Door]:
         self.tries.append(self.loop.now_us())
         self.while_open()
+        await asyncio.sleep(self.slow_s)
         if self.error is not None:
             raise self.error
         feed: Any = Feedless()
@@ -86,6 +98,24 @@ def test_with_something_held_it_pages_what_to_do_by_hand_and_goes_on_until_the_b
     [page] = start.pages
     assert "no network" in page
     assert f"SELL 75 {SYMBOL} by hand" in page
+
+
+def test_a_broker_that_takes_a_start_and_does_not_answer_is_paged_before_it_fails(tmp_path: Path) -> None:
+    """Nothing has been raised yet, and nothing is watched: it is time that counts."""
+    start = Start(tmp_path, HELD, None)
+    start.slow_s = 80
+    assert start.begin() == "instruments"
+    [page] = start.pages
+    assert f"SELL 75 {SYMBOL} by hand" in page
+    assert start.paged_us[0] - start.tries[0] == 10 * SECOND_US
+
+
+@pytest.mark.parametrize(("book", "slow_s"), [(of(*CLOSED), 80), (HELD, 9)])
+def test_a_start_that_holds_nothing_or_is_soon_open_pages_nobody(tmp_path: Path, book: Book, slow_s: int) -> None:
+    start = Start(tmp_path, book, None)
+    start.slow_s = slow_s
+    assert start.begin() == "instruments"
+    assert start.pages == []
 
 
 def test_an_outage_is_paged_again_every_five_minutes(tmp_path: Path) -> None:
@@ -196,6 +226,50 @@ def test_a_journal_that_cannot_be_read_is_said_to_be_one(tmp_path: Path) -> None
     assert "look in the broker's app" in page
 
 
+class LoopClock:
+    """The time of a virtual loop."""
+
+    speed = 1.0
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        self.now_us = loop.now_us
+
+
+def test_a_damaged_journal_and_a_broker_out_of_reach_are_paged_by_this_start_and_the_next(tmp_path: Path) -> None:
+    """A power cut may tear the journal and the line at once: what was held is in no book, and nobody watches it."""
+    folder = journal(tmp_path / "run", f.RunStarted(OPEN_US, f.Mode.LIVE, "x", "x", "h", "zerodha"), *HOLDING)
+    file = folder / FILE
+    file.write_bytes(file.read_bytes().replace(b"NIFTY", b"XIFTY"))
+    config = load(None, {}, ["broker.kite.root=http://127.0.0.1:9"])
+    secrets = {"DUALLOOP_KITE_API_KEY": "k", "DUALLOOP_KITE_API_SECRET": "s", "DUALLOOP_KITE_USER_ID": "AB1234"}
+    environ = {"XDG_STATE_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)} | secrets
+    market = Market.of(config)
+    hours = market.calendar.session(date(2025, 12, 23), 5)
+    for start in (1, 2):
+        pages: list[str] = []
+        loop = VirtualLoop(hours.close_us - MINUTE_US, seed=1)
+        known = Ahead("kite", "AB1234", LoopClock(loop), True, hours.day)
+        opened = at_work(
+            f.Mode.LIVE,
+            config,
+            market.charges,
+            input_name="x",
+            input_hash="x",
+            seed=0,
+            journal_folder=folder,
+            environ=environ,
+            salvage=True,
+        )
+        with opened as work, asyncio.Runner(loop_factory=[loop].pop) as runner:
+            ears: Any = SimpleNamespace(shout=pages.append)
+            with pytest.raises(BrokerError):
+                runner.run(trade(work, known, hours, ears, environ))
+            assert work.book.halted == DAMAGED, start
+            assert len(work.book.alarms) == 1, start
+        [page] = pages
+        assert "look in the broker's app" in page, start
+
+
 def test_a_termination_before_and_after_the_day_s_own_hearing_ends_as_an_interrupt() -> None:
     """SIGTERM by itself ends a process without a word of what is held; what the day hears is heard by it alone."""
 
@@ -212,6 +286,13 @@ def test_a_termination_before_and_after_the_day_s_own_hearing_ends_as_an_interru
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGQUIT])
+def test_a_terminal_that_goes_away_before_the_day_is_open_ends_as_an_interrupt(number: signal.Signals) -> None:
+    with termination_interrupts(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(number)
+    assert signal.getsignal(number) is signal.SIG_DFL
 
 
 def test_when_the_day_is_over_it_ends_with_the_reason(tmp_path: Path) -> None:

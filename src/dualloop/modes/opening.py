@@ -14,6 +14,7 @@ from dualloop.engine.desk import manual_exit
 from dualloop.journal import FILE, AlreadyRunning, is_worked_on, read
 from dualloop.market.instruments import Master
 from dualloop.modes.doors import Door
+from dualloop.modes.runs import DAMAGED
 from dualloop.ports import BrokerError, LoggedOut, LoginUnknown, Refused, Unreachable
 
 _MASTER_TRIES = 5
@@ -22,6 +23,8 @@ _AGAIN_S = 5.0
 _UNSURE_S, _UNSURE_LONGEST_S = 30.0, 300.0
 """After what may have been a login of which nobody was told; twice as long each time, for an account can be blocked."""
 _PAGE_AGAIN_S = 300.0
+_SLOW_S = 10.0
+"""Of one try: a broker that takes it and does not answer keeps what is held unwatched, too."""
 _DAY_CHARS = len("2026-11-24")
 
 
@@ -52,6 +55,22 @@ class Held:
             self._paged_s = now_s
             self._shout(self._text)
 
+    @asynccontextmanager
+    async def paged_when_slow(self) -> AsyncIterator[None]:
+        """A try, which may take long without failing."""
+        slow = asyncio.get_running_loop().create_task(self._page_slow())
+        try:
+            yield
+        finally:
+            slow.cancel()
+            await asyncio.wait([slow])
+
+    async def _page_slow(self) -> None:
+        while True:
+            await asyncio.sleep(_SLOW_S)
+            if left := left_of(self.book):
+                self.page(f"the broker does not let this start in, so nothing watches what is held: {left}")
+
 
 def left_of(book: Book) -> str:
     """What a person would have to do in the broker's app; empty when nothing is held or under way."""
@@ -59,7 +78,12 @@ def left_of(book: Book) -> str:
     orders = {order.symbol for order in book.live_orders()} - {p.entry.symbol for p in held}
     of_orders = [f"look for an order of {symbol}" for symbol in sorted(orders)]
     short = [f"BUY {-p.held} {p.entry.symbol} by hand if the account is short" for p in book.oversold()]
-    return "; ".join([*map(manual_exit, held), *of_orders, *short])
+    lost = (
+        [f"{DAMAGED}: look in the broker's app for what it had"]
+        if DAMAGED in (book.halted, book.halted_beneath)
+        else []
+    )
+    return "; ".join([*map(manual_exit, held), *of_orders, *short, *lost])
 
 
 @contextmanager
@@ -109,8 +133,9 @@ async def opened_at_last(open_doors: Open, held: Held) -> AsyncIterator[tuple[Do
         logins = _stored(held.sessions)
         async with AsyncExitStack() as stack:
             try:
-                door = await stack.enter_async_context(open_doors())
-                master = await master_of(door)
+                async with held.paged_when_slow():
+                    door = await stack.enter_async_context(open_doors())
+                    master = await master_of(door)
             except BrokerError as error:
                 left = left_of(held.book)
                 if not left or held.over():

@@ -25,6 +25,8 @@ from dualloop.ports import OrderRequest, OrderStatus, PlacedOrder
 
 _BEFORE_OPEN_US = 15 * 60 * 1_000_000
 _HASH_CHARS = 12
+DAMAGED = "the journal was damaged"
+"""Why a run is halted that begins anew after such a journal: what is held is not in its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,8 @@ class Work:
         """After a damaged journal: what was bought is found again at the account by our tags, nothing on top of it."""
         if self.damage:
             now = max(now_us, self.book.last_us)
-            halted = f.Halted(now, "the journal was damaged")
-            self.record(halted, f.Alarm(now, f"{self.damage}; entries are halted"))
+            self.record(f.Halted(now, DAMAGED), f.Alarm(now, f"{self.damage}; entries are halted"))
+            self.damage = ""
 
     def finish(self) -> Run:
         """Nothing more will be added: close the journal's story and derive the trade log."""

@@ -109,6 +109,10 @@ def at_account(
 
 async def trade(work: Work, known: Ahead, hours: Hours, ears: Ears, environ: Mapping[str, str]) -> bool:
     """The day at its account; whether it was stopped by hand. Raises `BrokerError`."""
+    if work.damage:  # before anything can fail: a start after this one must know of it, too
+        now_us = known.clock.now_us()
+        work.begin_day(hours, now_us)
+        work.tell_damage(now_us)
     held = Held(
         work.book,
         ears.shout,
