@@ -175,6 +175,44 @@ def test_only_a_whitelisted_error_is_a_refusal(tmp_path: Path) -> None:
     with_kite(tmp_path, scene)
 
 
+@pytest.mark.parametrize("code", ["OrderException", "InputException"])
+def test_words_about_an_order_that_there_is_prove_nothing_of_a_new_one(tmp_path: Path, code: str) -> None:
+    """Of a change they say that the order is over or busy; a new one may stand in the book in a moment."""
+    texts = ("Your order request is being processed. Please wait.", "Order does not exist", "OMS is not responding")
+
+    async def scene(kite: Kite, broker: KiteBroker) -> None:
+        for text in texts:
+            answer = (400, kite_wire.write_failure(Failure(Trouble.REFUSED, text, code)))
+            kite.says = dict.fromkeys(("/orders/regular", "/orders/regular/7"), answer)
+            with pytest.raises(Unknown):
+                await broker.place(ORDER)
+            with pytest.raises(Unknown if "respond" in text else Refused):
+                await broker.modify("7", Change(65, 100_00))
+
+    with_kite(tmp_path, scene)
+
+
+def test_a_tag_that_is_told_once_is_found_in_either_place(tmp_path: Path) -> None:
+    """An order of unknown outcome is found by it."""
+    assert [each.tag for each in reported(tmp_path, BOOKED._replace(tag="", marks=("A1",)))] == ["A1"]
+
+
+def test_a_quantity_that_stays_is_not_sent_with_a_change(tmp_path: Path) -> None:
+    """Of an order that has filled in part it might mean the rest, which would then be sold twice."""
+
+    async def scene(kite: Kite, broker: KiteBroker) -> None:
+        kite.says = {"/orders": (200, kite_books.write_orders([BOOKED._replace(qty=130, filled=65)], "u"))}
+        kite.says["/orders/regular/1"] = (200, kite_wire.write_order_id("1"))
+        await broker.orders()
+        await broker.modify("1", Change(130, 99_95))
+        await broker.modify("1", Change(65, 99_90))
+        await broker.modify("1", Change(65, 99_85))
+        sent = [form.get("quantity") for method, _, form in kite.requests if method == "PUT"]
+        assert sent == [None, "65", "65"], "until the book has the new one"
+
+    with_kite(tmp_path, scene)
+
+
 def test_one_modification_too_many_is_refused_though_it_is_told_as_an_outage(tmp_path: Path) -> None:
     """The order is then cancelled and sent anew; any other `NetworkException` leaves open what was done."""
     text = "Maximum allowed order modifications exceeded."

@@ -26,7 +26,7 @@ from dualloop.wires.kite_money import (
     read_proposed,
 )
 from dualloop.wires.kite_wire import write_answer
-from dualloop.wires.told import BookOrder, Charges, Fill, Funds, Net, Wrong
+from dualloop.wires.told import BookOrder, Charges, Failure, Fill, Funds, Net, Wrong
 from kite_fixtures import at, changed, fixture
 
 CALL, PUT = "NIFTY26N2426000CE", "NIFTY26N2425950PE"
@@ -71,11 +71,31 @@ def test_an_order_has_the_time_of_its_last_change_and_none_without_any() -> None
         ({"status": "X" * 1000}, "status is longer than 128 characters"),
         ({"order_timestamp": "2026-02-30 10:00:00"}, "order_timestamp is no time of a market record"),
         ({"order_timestamp": "2026-11-20T10:00:00"}, "order_timestamp is no time of a market record"),
-        ({"instrument_token": 2**32}, "instrument_token is above its most"),
     ],
 )
 def test_an_order_with_a_field_out_of_range_spoils_its_book_and_is_named(fields: dict[str, object], what: str) -> None:
     assert read_orders(200, changed("orders.json", 1, **fields)) == Wrong(f"orders[1]: {what}")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"instrument_token": 2**32},
+        {"instrument_token": 0},
+        {"exchange_timestamp": ""},
+        {"exchange_update_timestamp": "0001-01-01 00:00:00"},
+        {"exchange_order_id": 110},
+        {"validity_ttl": ""},
+        {"disclosed_quantity": -1},
+        {"tags": ""},
+        {"status_message": {"a": 1}},
+    ],
+)
+def test_what_nothing_hangs_on_hides_no_order(fields: dict[str, object]) -> None:
+    """One row that is wrong hides the whole book: an exit would look unfilled, and a lost one absent."""
+    found = read_orders(200, changed("orders.json", 1, **fields))
+    assert not isinstance(found, Wrong | Failure)
+    assert [each.order_id for each in found] == [OPEN.order_id, REJECTED.order_id]
 
 
 def test_a_row_of_another_exchange_that_cannot_be_read_hides_no_other_one() -> None:

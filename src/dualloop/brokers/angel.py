@@ -15,7 +15,7 @@ from dualloop.brokers import angel_rest as rest
 from dualloop.brokers import angel_words as words
 from dualloop.brokers.angel_following import Events, Following, Form
 from dualloop.brokers.angel_login import AngelLogin
-from dualloop.brokers.http import Call, Http, anything
+from dualloop.brokers.http import Call, Http, anything, of_new
 from dualloop.brokers.listing import EXCHANGE, Names
 from dualloop.brokers.socket import Dial, Link
 from dualloop.market.reasons import Reject, Side
@@ -89,7 +89,10 @@ class AngelBroker:
         """`Refused` before anything is sent for what Angel One does not take: no limit, a tag too long."""
         body = self._body(order)
         urgent = order.side is Side.SELL  # an exit; an entry leaves what is kept for those
-        placed = await self._write(rest.PLACE, "place", body.to_json(), urgent=urgent)
+        try:
+            placed = await self._write(rest.PLACE, "place", body.to_json(), urgent=urgent)
+        except Refused as error:
+            raise of_new(error) from None
         self._following.placed(placed, body)
         return placed.order_id
 
@@ -115,8 +118,14 @@ class AngelBroker:
         )
 
     async def modify(self, order_id: str, change: Change) -> None:
-        """All that Angel One asks for is sent, from what is known of the order."""
+        """All that Angel One asks for is sent, from what is known of the order.
+
+        `Refused` before that for one that has filled in part, which is cancelled then and sent anew: whether the
+        quantity would count what has filled is not known, and the rest must not be sold twice.
+        """
         form = await self._form(order_id)
+        if form.filled:
+            raise Refused(f"order {order_id} has filled in part and is not modified", Reject.MODIFICATIONS)
         stops = change.trigger is not None
         body = wire.ModifyBody(
             variety=words.STOPLOSS if stops else words.NORMAL,

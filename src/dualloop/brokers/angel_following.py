@@ -30,7 +30,8 @@ _DEADLINE_S = 3.0
 
 
 class Form(NamedTuple):
-    """What a modification or a cancel must repeat of an order. `unique_id`: empty while it is not known."""
+    """What a modification or a cancel must repeat of an order, and what of it has filled. `unique_id`: empty while it
+    is not known."""
 
     unique_id: str
     variety: str
@@ -39,6 +40,7 @@ class Form(NamedTuple):
     exchange: str
     product: str
     validity: str
+    filled: int = 0
 
 
 class Following:
@@ -99,6 +101,7 @@ class Following:
                 order.exchange,
                 order.product,
                 order.validity,
+                order.filled,
             )
         return [words.report(order, self._names) for order in book]
 

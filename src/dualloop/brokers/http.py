@@ -245,6 +245,11 @@ def _secrets_of(call: Call, headers: Mapping[str, str]) -> list[str]:
     return found
 
 
+def of_new(error: Refused) -> BrokerError:
+    """What a refused new order comes to: words about an order that there is already prove nothing of it."""
+    return Unknown(str(error)) if error.reject in (Reject.GONE, Reject.MODIFICATIONS) else error
+
+
 def secure(address: str, safe: str, plain: str) -> URL:
     """The address, which is encrypted unless it is on loopback. Raises `ValueError`."""
     url = URL(address)

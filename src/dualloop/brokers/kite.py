@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 from dualloop.brokers.budgets import Budget
-from dualloop.brokers.http import Call, Http, Reader, anything
+from dualloop.brokers.http import Call, Http, Reader, anything, of_new
 from dualloop.brokers.kite_feed import KiteMarket
 from dualloop.brokers.kite_login import KiteLogin
 from dualloop.brokers.kite_rules import (
@@ -65,6 +65,8 @@ class KiteBroker:
         self._ticker = ticker
         self._reports = Reports()
         self._told: dict[str, OrderReport] = {}
+        self._qty: dict[str, int] = {}
+        """Of orders by their id, as the book or we had it last."""
         self._hinted = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
 
@@ -101,12 +103,22 @@ class KiteBroker:
             urgent=order.side is Side.SELL,
             deadline_s=_DEADLINE_S,
         )
-        return await self._write(call)
+        try:
+            order_id = await self._write(call)
+        except Refused as error:
+            raise of_new(error) from None
+        self._qty[order_id] = order.qty
+        return order_id
 
     async def modify(self, order_id: str, change: Change) -> None:
-        """All of it is sent, its kind too: a stop without a trigger becomes a plain limit order."""
+        """Its kind is sent too: a stop without a trigger becomes a plain limit order. A quantity that stays is not:
+        whether one would count what has filled already is not known, and the rest must not be sold twice.
+        """
         kind = "LIMIT" if change.trigger is None else "SL"
-        form = ModifyForm(kind, change.qty, change.limit, change.trigger, "DAY")
+        qty = None if self._qty.get(order_id) == change.qty else change.qty
+        form = ModifyForm(kind, qty, change.limit, change.trigger, "DAY")
+        if qty is not None:
+            self._qty.pop(order_id, None)  # until the book tells
         await self._write(_of("PUT", order_id, "modify", kite_forms.modify_form(form)), _modified)
 
     async def cancel(self, order_id: str) -> None:
@@ -144,12 +156,13 @@ class KiteBroker:
         return await self._login.asked(lambda: self._http.read(call, read))
 
     def _report(self, order: BookOrder) -> OrderReport:
+        self._qty[order.order_id] = order.qty
         contract = self._contract(order.exchange, order.symbol)
         status = status_of(order.status)
         under_way = order.kind in STOPS and order.status not in FIRED
         waits = order.trigger and not order.filled and (under_way or order.status == WAITS)
         return OrderReport(
-            tag=order.tag,
+            tag=order.tag or next(iter(order.marks), ""),  # told twice, and perhaps only once
             order_id=order.order_id,
             status=status,
             filled=order.filled,

@@ -41,7 +41,8 @@ class Poll:
 
     def ask(self, now_us: int) -> None:
         """Ask, unless that is being done or was a moment ago. Waits for nothing."""
-        if self._asking is None and now_us - self.asked_us >= POLL_US:
+        idle = self._asking is None or self._asking.done()  # done without its end: cancelled before it began
+        if idle and now_us - self.asked_us >= POLL_US:
             self.asked_us = now_us
             self._asking = asyncio.get_running_loop().create_task(self._ask())
 

@@ -5,6 +5,7 @@ cannot be read makes the whole book wrong: half a book would be believed.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -157,7 +158,7 @@ def read_order_row(value: object) -> BookOrder:
         status=status,
         symbol=row.text("tradingsymbol"),
         exchange=row.text("exchange", ""),
-        token=row.token("symboltoken", 0),
+        token=row.spare(row.token, "symboltoken", 0),
         side=row.side("transactiontype"),
         kind=row.text("ordertype", ""),
         product=row.text("producttype", ""),
@@ -171,18 +172,19 @@ def read_order_row(value: object) -> BookOrder:
         trigger=row.price("triggerprice", 0),
         average_e4=row.e4("averageprice", 0),
         at_us=_changed_us(row),
-        exchange_order_id=row.text("exchangeorderid", ""),
+        exchange_order_id=row.spare(row.text, "exchangeorderid", ""),
         unique_id=row.text("uniqueorderid", ""),
         tag=row.text("ordertag", ""),
         note=row.note("text"),
-        disclosed=row.whole("disclosedquantity", 0),
+        disclosed=row.spare(row.whole, "disclosedquantity", 0),
     )
 
 
 def _changed_us(row: Row) -> int:
     for name in ("updatetime", "exchorderupdatetime", "exchtime"):
         if row.has(name):
-            return stamp_us(name, row.raw(name))
+            with suppress(Unreadable):  # another may be told well, and none is needed
+                return stamp_us(name, row.raw(name))
     return 0
 
 

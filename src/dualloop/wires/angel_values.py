@@ -134,6 +134,14 @@ class Row:
         """Paise, rounded half up; of either sign unless `least` is 0."""
         return self._scaled(name, default, 2, least, MOST_AMOUNT)
 
+    def spare(self, read: Callable[[str, _T], _T], name: str, default: _T) -> _T:
+        """What nothing hangs on, by one of the readers: the default as well where it cannot be read, for it must not
+        hide the rest."""
+        try:
+            return read(name, default)
+        except Unreadable:
+            return default
+
     def side(self, name: str) -> Side:
         return self.member(name, Side)
 

@@ -31,13 +31,13 @@ read_orders = answer_of(_orders)
 
 
 def _order(row: Row) -> BookOrder:
-    times = [at_us for at_us in (row.maybe(row.stamp, name) for name in _TIMES) if at_us is not None]
+    times = [at_us for at_us in (row.spare(row.stamp, name) for name in _TIMES) if at_us is not None]
     return BookOrder(
         order_id=row.id("order_id"),
         status=row.text("status"),
         symbol=row.text("tradingsymbol"),
         exchange=row.text("exchange"),
-        token=row.token("instrument_token"),
+        token=row.spare(row.token, "instrument_token") or 0,
         side=row.side("transaction_type"),
         kind=row.text("order_type"),
         product=row.text("product"),
@@ -51,18 +51,18 @@ def _order(row: Row) -> BookOrder:
         trigger=row.maybe(row.price, "trigger_price") or 0,
         average_e4=row.maybe(row.average_e4, "average_price") or 0,
         at_us=max(times) if times else row.stamp(_TIMES[0]),
-        exchange_order_id=row.maybe(row.word, "exchange_order_id") or "",
+        exchange_order_id=row.spare(row.id, "exchange_order_id") or "",
         tag=row.maybe(row.word, "tag") or "",
-        note=row.maybe(row.note, "status_message") or "",
+        note=row.spare(row.note, "status_message") or "",
         marks=_marks(row),
-        ttl_minutes=row.maybe(row.qty, "validity_ttl") or 0,
-        disclosed=row.maybe(row.qty, "disclosed_quantity") or 0,
+        ttl_minutes=row.spare(row.qty, "validity_ttl") or 0,
+        disclosed=row.spare(row.qty, "disclosed_quantity") or 0,
     )
 
 
 def _marks(row: Row) -> tuple[str, ...]:
     """The tags but the one that the order was sent with, which is told twice."""
-    found = row.maybe(row.items, "tags") or []
+    found = row.spare(row.items, "tags") or []
     return tuple(each for each in found if isinstance(each, str) and each != row.maybe(row.word, "tag"))
 
 
@@ -248,7 +248,7 @@ def _net(row: Row) -> Net:
     return Net(
         row.text("tradingsymbol"),
         row.text("exchange"),
-        row.token("instrument_token"),
+        row.spare(row.token, "instrument_token") or 0,
         row.text("product"),
         row.signed_qty("quantity"),
         row.qty("day_buy_quantity"),

@@ -70,6 +70,13 @@ class Row:
         """What `read` makes of the field; None where it is missing or null."""
         return None if self._fields.get(name) is None else read(name)
 
+    def spare(self, read: Callable[[str], T], name: str) -> T | None:
+        """The same of what nothing hangs on: None as well where it cannot be read, for it must not hide the rest."""
+        try:
+            return self.maybe(read, name)
+        except Bad:
+            return None
+
     def _number(self, name: str, low: int, high: int) -> int | Decimal:
         value = self._get(name)
         if isinstance(value, bool) or not isinstance(value, int | Decimal):

@@ -36,7 +36,7 @@ class Trouble(StrEnum):
 
 _UNSURE_WORDS = re.compile(
     r"\btime[ds]?[ -]*out\b|gateway|order ?book|confirm|\bunknown\b|not known|\b(may|might|could) have\b"
-    r"|check (the |your )?(orders|order status)\b",
+    r"|check (the |your )?(orders|order status)\b|not respond|no response|response from|went wrong",
     re.IGNORECASE,
 )
 
