@@ -434,6 +434,7 @@ def test_a_feed_that_only_pulses_is_stale_its_quotes_can_be_polled_and_its_socke
             assert screen.now() - quote.exchange_us < 5 * SECOND_US
             await asyncio.sleep(1)
         assert 30 <= asyncio.get_running_loop().time() - began_s < 40  # asked for again after ten
+        assert "no prices come" in screen.feed.trouble
         await until_tick(stream)
 
     at(scene, tmp_path)
@@ -500,7 +501,7 @@ def test_the_first_frame_counts_only_if_it_is_of_now_and_older_ones_never_do() -
         assert await newest(stream) is None
         ears.hear(5_010, None)
         assert await newest(stream) is None
-        assert ears.prices.unread == 1
+        assert "no time" in ears.prices.unread
         again = ears.prices.greeting()
         assert len(again) == 1
         ears.hear(5_005, old_us + SECOND_US)  # what the new connection had kept
@@ -528,6 +529,7 @@ def test_what_is_not_ours_is_nobodys_price_and_what_nobody_wants_is_unsubscribed
         ears.hear(5_000, ears.now_us, token=INDEX_TOKEN)
         ears.hear(5_000, ears.now_us, token=2)
         ears.prices.hear(b"\x03\x02nonsense")
+        assert "cannot be read" in ears.prices.unread
         ears.prices.hear("pong")
         assert await newest(stream) is None
         ears.prices.hear(frames.error_text(frames.StreamError("E1002", "too many", "x")))

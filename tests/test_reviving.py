@@ -50,6 +50,20 @@ def test_what_the_market_is_ahead_of_is_subscribed_anew_then_connected_anew_and_
     play(scene)
 
 
+def test_what_is_missing_is_said_until_it_comes_or_nobody_asks_any_more() -> None:
+    async def scene(stream: Stream) -> None:
+        await stream.polled(9, THEN_US - 10 * SECOND_US, moves=True)
+        assert stream.reviving.missing == ""
+        await stream.polled(120, THEN_US - 10 * SECOND_US, moves=True)
+        assert stream.reviving.missing == "the market moves and no prices come"
+        await asyncio.sleep(600)
+        assert stream.reviving.missing == ""
+        await stream.polled(1, THEN_US, moves=False)
+        assert stream.reviving.missing == ""
+
+    play(scene)
+
+
 def test_what_nobody_trades_is_left_alone_for_hours() -> None:
     async def scene(stream: Stream) -> None:
         await stream.polled(7200, THEN_US, moves=False)

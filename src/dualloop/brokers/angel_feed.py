@@ -100,7 +100,7 @@ class AngelFeed:
     @property
     def trouble(self) -> str:
         """What is the matter with the stream; empty while nothing is."""
-        return self._prices.trouble
+        return self._prices.trouble or self._prices.unread or self._reviving.missing
 
     @property
     def names(self) -> Names:

@@ -35,8 +35,8 @@ class Prices:
     ) -> None:
         self.trouble = ""
         """What is the matter with the stream; empty while nothing is."""
-        self.unread = 0
-        """Frames that could not be read, or had no time."""
+        self.unread = ""
+        """Why the last frame could not be read; empty where it could."""
         self._names = names
         self._now = now
         self._send = send
@@ -87,9 +87,8 @@ class Prices:
                 self.trouble = f"{told.text} ({told.code})"
             return
         frame = frames.read_frame(message)
-        if isinstance(frame, Wrong):
-            self.unread += 1
-        elif frame.exchange == frames.NSE_FO:
+        self.unread = f"a frame cannot be read: {frame.what}" if isinstance(frame, Wrong) else ""
+        if not isinstance(frame, Wrong) and frame.exchange == frames.NSE_FO:
             self._hear(frame)
 
     def lost(self, why: str) -> None:
@@ -111,7 +110,7 @@ class Prices:
             del self._streams[contract]
             self._send(_ask([snap.token], subscribe=False))
         elif snap.exchange_us is None:
-            self.unread += 1
+            self.unread = "a frame has no time"
         else:
             now = self._now()
             exchange_us = in_time(snap.exchange_us, now)

@@ -85,6 +85,11 @@ class KiteTicker:
         """Whether there is a connection now."""
         return self._link.up
 
+    @property
+    def missing(self) -> str:
+        """Whether prices are missing though there is a connection: in words, or nothing."""
+        return self._reviving.missing
+
     async def _watch_pulse(self) -> None:
         """Replace a connection that answers pings and says nothing else, for ever."""
         while True:

@@ -18,6 +18,8 @@ _FIRST_S, _LONGEST_S = 10.0, 120.0
 """From the first sight of it to the first try, and at most from one try to the next: they take twice as long each
 time, for a connection made anew interrupts all that is watched."""
 
+_MISSING = "the market moves and no prices come"
+
 
 class _Lost(NamedTuple):
     """Prices are missing since that exchange time, and something is done about it at `due_s` of the loop's clock."""
@@ -35,6 +37,13 @@ class Reviving:
         self._reconnect = reconnect
         self._lost: dict[Contract, _Lost] = {}
 
+    @property
+    def missing(self) -> str:
+        """What is the matter, in words; nothing while prices come of all that is asked about."""
+        now_s = asyncio.get_running_loop().time()
+        lost = any(each.tries and now_s < each.due_s + _LONGEST_S for each in self._lost.values())
+        return _MISSING if lost else ""
+
     def polled(self, contract: Contract, told_us: int, heard_us: int) -> None:
         """A quote of what is watched is of `told_us`, the stream's newest price of `heard_us` (0: none yet); both are
         the exchange's time, microseconds."""
@@ -50,4 +59,4 @@ class Reviving:
             if tries % 2:
                 self._subscribe(contract)
             else:
-                self._reconnect("the market moves and no prices come")
+                self._reconnect(_MISSING)

@@ -10,6 +10,7 @@
     clock     recorded, restarted
     keeper    recorded, restarted: reconciliation, covers, disaster stops
     pulse     recorded, restarted: is the wall clock right?
+    troubles  recorded, restarted: what is the matter with the way to the broker
 
 Only a dead journal ends the day early: without it nothing may be acted on.
 """
@@ -18,6 +19,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
 from dualloop.book import facts as f
 from dualloop.book.positions import Position
@@ -28,6 +30,7 @@ from dualloop.engine.exit_loop import ExitLoop
 from dualloop.engine.keeper import Keeper
 from dualloop.engine.operator_loop import OperatorLoop
 from dualloop.engine.recovery import agree, lift, recover
+from dualloop.engine.troubles import tell
 from dualloop.engine.wire import SEND_TIMEOUT_S
 from dualloop.journal import JournalDead
 from dualloop.market.calendar import Session as Hours
@@ -77,6 +80,8 @@ class Session:
             desk.exits.touches.quote = feed.quote
         self.shout: Callable[[str], None] = lambda text: print(text, file=sys.stderr)
         """Where a person is called when the journal is dead and nothing can be recorded."""
+        self.trouble: Callable[[], str] | None = None
+        """Says what is the matter with the way to the broker; nothing while all is well."""
         self.stop = asyncio.Event()
         """Set it to enter nothing any more, exits going on (R29); the day goes on until it is cancelled."""
 
@@ -95,6 +100,8 @@ class Session:
                     background.append(group.create_task(self._keep("keeper", self._keeper.run)))
                 if self.desk.real:
                     background.append(group.create_task(self._keep("pulse", self._pulse)))
+                if self.trouble is not None:
+                    background.append(group.create_task(self._keep("troubles", partial(tell, self.trouble, self.desk))))
                 background.append(group.create_task(self._stopped()))
                 # Beside the exit loop, not before it: whatever recovery waits for, what is held is watched.
                 if not await self._recovered():

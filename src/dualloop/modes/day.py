@@ -91,7 +91,7 @@ async def traded(work: Work, door: Door, master: Master, orders: Orders, hours: 
         work.begin_day(hours, door.now())
         work.tell_damage(door.now())
         session = session_of(work, hours, master, feed=door.feed, broker=broker, now=door.now, leave_first=True)
-        session.shout = ears.shout
+        session.shout, session.trouble = ears.shout, door.trouble
         session.desk.wire.log_in = door.log_in or session.desk.wire.log_in
         async with Watchdog(ears.shout), in_reach(session, work.folder, root), kept(work.folder, door.counts):
             return await run_until_stopped(session, signals)
