@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from angel_doors import API_KEY, CREDENTIALS, MACHINE, TOTP, Played, play
+from angel_doors import API_KEY, CREDENTIALS, MACHINE, TOTP, Played, Says, play
 from angel_exchange import DAY, Exchange
 from angel_exchange import play as at_the_exchange
 from dualloop.brokers.angel_door import HOUSE
@@ -386,6 +386,22 @@ def test_logins_that_never_leave_do_not_grow_apart() -> None:
                 await asyncio.sleep(1)
                 login.died(1)
             assert login.number == 2
+
+    play(scene)
+
+
+def test_a_login_that_may_have_been_made_counts_though_the_next_one_never_left() -> None:
+    async def scene(loop: VirtualLoop, played: Played) -> None:
+        played.put(LOGIN, TOKENS)
+        played.put(PROFILE, DEMO)
+        async with login_at(played, loop) as login:
+            await login.begin()
+            in_turn: list[bytes | Says] = [wire.refusal("AB1007"), RATE]
+            played.put(LOGIN, *in_turn * 200)
+            for _ in range(3600):
+                await asyncio.sleep(1)
+                login.died(1)
+            assert 20 <= played.asked[LOGIN] <= 34
 
     play(scene)
 

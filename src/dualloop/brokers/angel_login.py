@@ -186,19 +186,23 @@ class AngelLogin:
         self._renewing.add_done_callback(_seen)
 
     async def _renew(self) -> None:
-        if await self._found():
-            return
-        if self.given_up:
-            raise LoggedOut(self.given_up)
+        perhaps_made = False
         try:
+            if await self._found():
+                return
+            if self.given_up:
+                raise LoggedOut(self.given_up)
             pause_s = await self._tried(last=False)
             if pause_s is None:
                 return
+            perhaps_made = pause_s != _UNSENT_S
             await asyncio.sleep(pause_s)
             if not await self._found():
                 await self._tried(last=True)
         except Unreachable:
-            self._not_before_s = self._uncounted()
+            if not perhaps_made:
+                self._in_vain = max(self._in_vain - 1, 0)
+                self._not_before_s = self._look_again_s = asyncio.get_running_loop().time() + _LOOK_AGAIN_S
             raise
         except Refused as error:
             self.given_up = str(error)
@@ -207,22 +211,14 @@ class AngelLogin:
             raise LoginUnknown(str(error)) from None
 
     async def _found(self) -> bool:
-        """Whether somebody has stored a session meanwhile that is good. Raises `BrokerError` when nobody can tell."""
+        """Whether somebody has stored a session meanwhile that is good. Raises `Unreachable` when nobody can tell."""
         kept_at = self._kept_at()
         try:
             found = await self.taken_over()
         except (OSError, SecretsError):
             found = False  # what cannot be read is not taken over
-        except BrokerError:
-            self._look_again_s = self._uncounted()
-            raise
         self._looked_at = kept_at
         return found
-
-    def _uncounted(self) -> float:
-        """No login was made: when to try again, on the loop's clock."""
-        self._in_vain = max(self._in_vain - 1, 0)
-        return asyncio.get_running_loop().time() + _LOOK_AGAIN_S
 
     async def _tried(self, *, last: bool) -> float | None:
         """One try: None when it went well, else how long to wait for another. Raises `BrokerError` if there is none."""
@@ -308,7 +304,7 @@ class AngelLogin:
     async def taken_over(self) -> bool:
         """Whether another process has logged in today and its session lives: a second login would end that one.
 
-        It is taken for alive when the broker answers, but not this question: the next one will tell. Raises
+        A newer one is taken for alive when the broker answers, but not this question: the next one will tell. Raises
         `SecretsError` or `OSError` for a kept session that must not be used, and `Unreachable` when nobody knows.
         """
         kept = None if self._keep is None else stored(self._keep)
@@ -326,7 +322,7 @@ class AngelLogin:
             return False
         except Unknown:
             if kept.made_us < self.made_us:
-                raise
+                return False
         self._use(tokens, kept.made_us)
         return True
 
