@@ -345,6 +345,25 @@ def test_a_kept_session_that_cannot_be_asked_about_is_not_ended_by_another_login
     play(scene)
 
 
+def test_the_doctor_does_not_call_a_session_good_that_nobody_vouches_for(tmp_path: Path) -> None:
+    async def scene(loop: VirtualLoop, played: Played) -> None:
+        played.put(LOGIN, TOKENS)
+        played.put(PROFILE, DEMO)
+        async with login_at(played, loop, tmp_path / "session-angel") as login:
+            await login.begin()
+        given = Given({"root": f"http://{played.root}"}, CREDENTIALS, tmp_path, loop.now_us)
+        for profile, expected in ((DEMO, "Demo"), (wire.refusal("AB1004"), None)):
+            played.put(PROFILE, profile)
+            async with HOUSE.look(login_at(played, loop, tmp_path / "session-angel"), given) as look:
+                if expected is None:
+                    with pytest.raises(Unknown):
+                        await look.who()
+                else:
+                    assert await look.who() == expected
+
+    play(scene)
+
+
 @pytest.mark.parametrize("code", ["AB1007", "AB1010", "AB1011"])
 def test_logins_in_vain_grow_apart_until_one_succeeds(tmp_path: Path, code: str) -> None:
     """The broker's own system is down for an hour: two tries each, and not every half minute; the next night is new."""

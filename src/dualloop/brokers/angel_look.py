@@ -13,7 +13,7 @@ from dualloop.brokers.house import AnyLogin, Given, source
 from dualloop.brokers.http import Call, Http, posts
 from dualloop.brokers.look import Entered, Listing, listing, windows_of
 from dualloop.market.units import day_of, midnight_us
-from dualloop.ports import LoggedOut
+from dualloop.ports import LoggedOut, Unknown
 from dualloop.wires import angel_wire as wire
 
 
@@ -39,6 +39,8 @@ class AngelLook:
     async def who(self) -> str:
         if not self._login.number and not await self._login.taken_over():
             raise LoggedOut("the kept session is not taken any more")
+        if not self._login.who:
+            raise Unknown("the broker does not say whose session it is")
         return self._login.who
 
     async def funds(self) -> int:
