@@ -501,7 +501,7 @@ def test_the_first_frame_counts_only_if_it_is_of_now_and_older_ones_never_do() -
         assert await newest(stream) is None
         ears.hear(5_010, None)
         assert await newest(stream) is None
-        assert "no time" in ears.prices.unread
+        assert "no time" in ears.prices.amiss
         again = ears.prices.greeting()
         assert len(again) == 1
         ears.hear(5_005, old_us + SECOND_US)  # what the new connection had kept
@@ -529,11 +529,13 @@ def test_what_is_not_ours_is_nobodys_price_and_what_nobody_wants_is_unsubscribed
         ears.hear(5_000, ears.now_us, token=INDEX_TOKEN)
         ears.hear(5_000, ears.now_us, token=2)
         ears.prices.hear(b"\x03\x02nonsense")
-        assert "cannot be read" in ears.prices.unread
+        assert "cannot be read" in ears.prices.amiss
         ears.prices.hear("pong")
         assert await newest(stream) is None
         ears.prices.hear(frames.error_text(frames.StreamError("E1002", "too many", "x")))
-        assert "E1002" in ears.prices.trouble
+        assert "E1002" in ears.prices.amiss
+        ears.hear(5_000, ears.now_us, token=2)
+        assert ears.prices.amiss == ""
         stream.close()
         ears.hear(5_000, ears.now_us)
         asks = [frames.read_ask(text) for text in ears.said]

@@ -197,7 +197,7 @@ def test_a_tag_that_is_told_once_is_found_in_either_place(tmp_path: Path) -> Non
     assert [each.tag for each in reported(tmp_path, BOOKED._replace(tag="", marks=("A1",)))] == ["A1"]
 
 
-def test_a_quantity_that_stays_is_not_sent_with_a_change(tmp_path: Path) -> None:
+def test_a_quantity_that_stays_is_not_sent_with_a_change_and_another_one_not_of_a_part(tmp_path: Path) -> None:
     """Of an order that has filled in part it might mean the rest, which would then be sold twice."""
 
     async def scene(kite: Kite, broker: KiteBroker) -> None:
@@ -205,6 +205,11 @@ def test_a_quantity_that_stays_is_not_sent_with_a_change(tmp_path: Path) -> None
         kite.says["/orders/regular/1"] = (200, kite_wire.write_order_id("1"))
         await broker.orders()
         await broker.modify("1", Change(130, 99_95))
+        with pytest.raises(Refused) as refused:
+            await broker.modify("1", Change(65, 99_90))
+        assert refused.value.reject is Reject.MODIFICATIONS
+        kite.says["/orders"] = (200, kite_books.write_orders([BOOKED._replace(qty=130)], "u"))
+        await broker.orders()
         await broker.modify("1", Change(65, 99_90))
         await broker.modify("1", Change(65, 99_85))
         sent = [form.get("quantity") for method, _, form in kite.requests if method == "PUT"]

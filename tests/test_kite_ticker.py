@@ -213,7 +213,7 @@ def test_order_events_and_each_connection_are_hints_and_notices_are_not(tmp_path
         await kite.until(lambda: len(hints) == 1)
         await kite.send(kite_books.write_notice(kite_books.Notice("message", "good morning")))
         await kite.send(kite_books.write_notice(kite_books.Notice("error", "too many tokens")))
-        await kite.until(lambda: ticker.trouble == "Kite says: too many tokens")
+        await kite.until(lambda: ticker.amiss == "Kite says: too many tokens")
         assert len(hints) == 1
         for text in ('{"type":"order","data":{}}', "garbage"):
             await kite.send(text)

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from dualloop.book import facts as f
-from dualloop.book.book import Book
+from dualloop.book.book import Book, fold
 from dualloop.brokers.secrets import SecretsError
 from dualloop.config import load
 from dualloop.journal import FILE, AlreadyRunning, Journal
 from dualloop.market.units import MINUTE_US, SECOND_US
 from dualloop.modes.doors import Ahead, Door
 from dualloop.modes.inputs import Market
-from dualloop.modes.opening import Held, opened_at_last, paged_if_left
+from dualloop.modes.opening import Held, left_of, opened_at_last, paged_if_left
 from dualloop.modes.runs import DAMAGED, at_work
 from dualloop.modes.stopping import Signals, termination_interrupts
 from dualloop.modes.trading import trade
@@ -108,6 +108,28 @@ def test_a_broker_that_takes_a_start_and_does_not_answer_is_paged_before_it_fail
     [page] = start.pages
     assert f"SELL 75 {SYMBOL} by hand" in page
     assert start.paged_us[0] - start.tries[0] == 10 * SECOND_US
+
+
+def test_the_reason_is_paged_as_soon_as_it_is_known_though_the_wait_was_paged_before(tmp_path: Path) -> None:
+    """A refused login, say: only a login by hand helps, and a second page within five minutes tells of it."""
+    start = Start(tmp_path, HELD, LoggedOut("AB1050"))
+    start.slow_s = 32
+    start.mended_after(200, by_login=True)
+    start.begin()
+    assert ["AB1050" in page for page in start.pages] == [False, True]
+    assert (start.paged_us[1] - start.tries[0]) // SECOND_US == 32
+
+
+def test_damage_of_a_day_that_is_over_is_not_paged(tmp_path: Path) -> None:
+    day = "2025-12-23"
+    facts = (
+        f.RunStarted(OPEN_US, f.Mode.LIVE, "x", "x", "h", "zerodha"),
+        f.Halted(OPEN_US, DAMAGED),
+        f.DayStarted(OPEN_US, day, "2025-12-23", 75, OPEN_US, OPEN_US + 10**9),
+    )
+    assert "look in the broker's app" in left_of(fold(facts))
+    assert left_of(fold([*facts, f.DayEnded(OPEN_US + 10**9, day)])) == ""
+    assert left_of(fold([*facts, f.Resumed(OPEN_US + 1, "somebody")])) == ""
 
 
 @pytest.mark.parametrize(("book", "slow_s"), [(of(*CLOSED), 80), (HELD, 9)])

@@ -6,6 +6,7 @@ Whatever lasts, no broker is flooded, nobody's journal fills up, and a person he
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from dualloop.book import facts as f
 from dualloop.market.reasons import ExitReason, Product, Reject, Side
 from dualloop.market.units import MINUTE_US, SECOND_US
 from dualloop.modes.stopping import Signals, run_until_stopped
-from dualloop.ports import OrderRequest, OrderStatus
+from dualloop.ports import Broker, Change, OrderRequest, OrderStatus, Refused
 from dualloop.sim import account_faults as faults
 from dualloop.sim.account_line import Call
 from restarts import Life, lives_world
@@ -125,6 +126,45 @@ def test_a_cover_that_rests_follows_the_market_and_is_sent_anew_after_fifteen_ch
     assert sum(order.filled for order in orders) == LOT
     assert seconds_from(world, "09:36:00", orders[-1].at_us) <= 10
     sound(world, twins=True, shorts=True)
+
+
+class AllOrNothing:
+    """A broker that modifies nothing that has filled in part, as Angel One's adapter does."""
+
+    def __init__(self, inner: Broker) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    async def modify(self, order_id: str, change: Change) -> None:
+        if any(report.order_id == order_id and report.filled for report in await self._inner.orders()):
+            raise Refused("it has filled in part", Reject.MODIFICATIONS)
+        await self._inner.modify(order_id, change)
+
+
+@pytest.mark.parametrize("door", [lambda inner: inner, AllOrNothing], ids=["shrinks", "shrinks nothing"])
+def test_an_exit_that_sells_more_than_is_left_and_cannot_be_shrunk_is_cancelled(
+    tmp_path: Path, door: Callable[[Broker], Any]
+) -> None:
+    """I2: an exit taken for absent has sold a part when it shows, and so has the one that was sent in its place. What
+    that one would sell too much must not stay for sale until somebody buys it."""
+    fall = [*every_second("09:35:01", "09:36:00", "170.00"), *every_second("09:36:01", "09:45:00", "150.00")]
+    world = scene(tmp_path, "limits.lots=4", prices=[*every_second("09:30:08", "09:35:00", "150.00"), *fall])
+    world.account.faults.place.append(faults.WELL, faults.LOST_AFTER._replace(hidden_us=45 * SECOND_US))
+
+    def dearer(world: AccountWorld) -> None:
+        [first] = [order for order in world.account.every_order() if order.side is Side.SELL and order.filled]
+        world.account.by_hand.modify(first.order_id, Change(4 * LOT, 400_00))
+
+    someone, nobody = turn(depth=LOT), turn(depth=0)
+    acts = [("09:35:30", nobody), ("09:36:28", someone), ("09:36:29", nobody), ("09:36:29", dearer)]
+    acts += [("09:36:31", someone), ("09:36:32", nobody), ("09:38:00", turn(depth=None))]
+    world.run(broker=door, hook=in_turn(*acts))
+    sold = [order.filled for order in world.account.every_order() if order.side is Side.SELL and order.filled]
+    assert sum(sold) == 4 * LOT
+    assert len(sold) >= 2
+    sound(world)
 
 
 def test_stopping_while_short_is_not_in_good_order_and_says_what_to_buy(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from dualloop.brokers.angel_login import AngelLogin
 from dualloop.brokers.house import source
 from dualloop.brokers.http import Call, Http, posts
 from dualloop.brokers.listing import EXCHANGE, Fetch, Names, listed, master, options
-from dualloop.brokers.reviving import Reviving
+from dualloop.brokers.reviving import Reviving, explained
 from dualloop.brokers.socket import Dial, Link
 from dualloop.market.calendar import CANDLE_PATIENCE_US, Session
 from dualloop.market.instruments import Contract, Master, Right
@@ -100,7 +100,7 @@ class AngelFeed:
     @property
     def trouble(self) -> str:
         """What is the matter with the stream; empty while nothing is."""
-        return self._prices.trouble or self._prices.unread or self._reviving.missing
+        return self._prices.trouble or explained(self._reviving.missing, self._prices.amiss)
 
     @property
     def names(self) -> Names:

@@ -34,9 +34,9 @@ class Prices:
         refused: Callable[[], None],
     ) -> None:
         self.trouble = ""
-        """What is the matter with the stream; empty while nothing is."""
-        self.unread = ""
-        """Why the last frame could not be read; empty where it could."""
+        """Why there is no connection; empty while there is one."""
+        self.amiss = ""
+        """What the broker did not like, or why the last frame could not be read; empty since one could."""
         self._names = names
         self._now = now
         self._send = send
@@ -84,10 +84,10 @@ class Prices:
         if isinstance(message, str):
             told = frames.read_stream_text(message)
             if isinstance(told, StreamError):
-                self.trouble = f"{told.text} ({told.code})"
+                self.amiss = f"{told.text} ({told.code})"
             return
         frame = frames.read_frame(message)
-        self.unread = f"a frame cannot be read: {frame.what}" if isinstance(frame, Wrong) else ""
+        self.amiss = f"a frame cannot be read: {frame.what}" if isinstance(frame, Wrong) else ""
         if not isinstance(frame, Wrong) and frame.exchange == frames.NSE_FO:
             self._hear(frame)
 
@@ -110,7 +110,7 @@ class Prices:
             del self._streams[contract]
             self._send(_ask([snap.token], subscribe=False))
         elif snap.exchange_us is None:
-            self.unread = "a frame has no time"
+            self.amiss = "a frame has no time"
         else:
             now = self._now()
             exchange_us = in_time(snap.exchange_us, now)

@@ -65,8 +65,8 @@ class KiteBroker:
         self._ticker = ticker
         self._reports = Reports()
         self._told: dict[str, OrderReport] = {}
-        self._qty: dict[str, int] = {}
-        """Of orders by their id, as the book or we had it last."""
+        self._known: dict[str, tuple[int, int]] = {}
+        """Of orders by their id: the quantity, and what of it has filled, as the book or we had it last."""
         self._hinted = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
 
@@ -107,18 +107,22 @@ class KiteBroker:
             order_id = await self._write(call)
         except Refused as error:
             raise of_new(error) from None
-        self._qty[order_id] = order.qty
+        self._known[order_id] = order.qty, 0
         return order_id
 
     async def modify(self, order_id: str, change: Change) -> None:
-        """Its kind is sent too: a stop without a trigger becomes a plain limit order. A quantity that stays is not:
-        whether one would count what has filled already is not known, and the rest must not be sold twice.
+        """Its kind is sent too: a stop without a trigger becomes a plain limit order. A quantity that stays is not, and
+        another one is `Refused` of what has filled in part, which is cancelled then and sent anew: whether it would
+        count what has filled is not known, and the rest must not be sold twice.
         """
         kind = "LIMIT" if change.trigger is None else "SL"
-        qty = None if self._qty.get(order_id) == change.qty else change.qty
-        form = ModifyForm(kind, qty, change.limit, change.trigger, "DAY")
+        known, filled = self._known.get(order_id, (0, 0))
+        qty = None if known == change.qty else change.qty
         if qty is not None:
-            self._qty.pop(order_id, None)  # until the book tells
+            if filled:
+                raise Refused(f"order {order_id} has filled in part: its quantity stays", Reject.MODIFICATIONS)
+            self._known.pop(order_id, None)  # until the book tells
+        form = ModifyForm(kind, qty, change.limit, change.trigger, "DAY")
         await self._write(_of("PUT", order_id, "modify", kite_forms.modify_form(form)), _modified)
 
     async def cancel(self, order_id: str) -> None:
@@ -156,7 +160,7 @@ class KiteBroker:
         return await self._login.asked(lambda: self._http.read(call, read))
 
     def _report(self, order: BookOrder) -> OrderReport:
-        self._qty[order.order_id] = order.qty
+        self._known[order.order_id] = order.qty, order.filled
         contract = self._contract(order.exchange, order.symbol)
         status = status_of(order.status)
         under_way = order.kind in STOPS and order.status not in FIRED

@@ -46,7 +46,7 @@ async def _opened(login: AnyLogin, given: Given, wanted: Wanted) -> AsyncIterato
         def counts() -> Counter[str]:
             return feed.counts + (Counter() if trading is None else trading.counts)
 
-        yield Doors(feed, broker, counts, lambda: feed.ticker.trouble or feed.ticker.missing)
+        yield Doors(feed, broker, counts, lambda: feed.ticker.trouble)
 
 
 HOUSE = House(

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Protocol
 
 from dualloop.brokers.kite_login import KiteLogin
-from dualloop.brokers.reviving import Reviving
+from dualloop.brokers.reviving import Reviving, explained
 from dualloop.brokers.socket import Link
 from dualloop.market.instruments import Contract
 from dualloop.market.quotes import Tick, in_time
@@ -50,8 +50,10 @@ class KiteTicker:
         """Made so far."""
         self.heard_s = 0.0
         """`loop.time()` of the last message or connection."""
-        self.trouble = ""
-        """Why there is no connection, or why the last one ended; empty while all is well."""
+        self._down = ""
+        """Why there is no connection; empty while there is one."""
+        self.amiss = ""
+        """What Kite has said against us; empty since a price has come."""
         self._silent_s = silent_s
         self._link = Link(login.dial, self, ping=None, silent_s=silent_s, tls=login.tls, ipv4=login.ipv4)
         self._watching: asyncio.Task[None] | None = None
@@ -86,9 +88,9 @@ class KiteTicker:
         return self._link.up
 
     @property
-    def missing(self) -> str:
-        """Whether prices are missing though there is a connection: in words, or nothing."""
-        return self._reviving.missing
+    def trouble(self) -> str:
+        """Why there is no connection, or that prices are missing, in words; empty while all is well."""
+        return self._down or explained(self._reviving.missing, self.amiss)
 
     async def _watch_pulse(self) -> None:
         """Replace a connection that answers pings and says nothing else, for ever."""
@@ -135,7 +137,7 @@ class KiteTicker:
     # -- what the link says ------------------------------------------------------------------
 
     def greeting(self) -> Sequence[str]:
-        self.trouble, self.heard_s = "", asyncio.get_running_loop().time()
+        self._down, self.amiss, self.heard_s = "", "", asyncio.get_running_loop().time()
         self.connections += 1
         tokens = [token for token, streams in self._streams.items() if any(not stream.closed for stream in streams)]
         self._streams = {token: self._streams[token] for token in tokens}
@@ -151,16 +153,16 @@ class KiteTicker:
             return
         found = kite_books.read_order_event(message)
         if isinstance(found, kite_books.Notice) and found.kind in ("error", "message"):
-            self.trouble = f"Kite says: {found.text}" if found.kind == "error" else self.trouble
+            self.amiss = f"Kite says: {found.text}" if found.kind == "error" else self.amiss
         else:
             self._hint()  # an order, or what cannot be read and may be one
 
     def lost(self, why: str) -> None:
-        self.trouble = why
+        self._down = why
 
     def refused(self, status: int, words: str) -> None:
         """The session is dead, the plan has no ticker, or there are too many sockets (E1): REST tells which."""
-        self.trouble = f"Kite refused the ticker ({status}): the session, the plan, or more than three sockets"
+        self._down = f"Kite refused the ticker ({status}): the session, the plan, or more than three sockets"
 
     def _hint(self) -> None:
         for hear in tuple(self._hints):
@@ -180,6 +182,7 @@ class KiteTicker:
         exchange_us = in_time(snap.exchange_us, now)
         if exchange_us is not None and not self._is_news(snap.token, exchange_us, now):
             return
+        self.amiss = ""
         tick = Tick(contract, snap.ltp, now, best(snap.bids), best(snap.asks), exchange_us)
         for stream in streams:
             stream.put(tick)

@@ -60,3 +60,8 @@ class Reviving:
                 self._subscribe(contract)
             else:
                 self._reconnect(_MISSING)
+
+
+def explained(missing: str, amiss: str) -> str:
+    """With what else was wrong: by itself that may have been about something that is over."""
+    return f"{missing} ({amiss})" if missing and amiss else missing

@@ -152,7 +152,8 @@ class Keeper:
                 if self._ledger.now() - max(order.cancel_us, order.changed_us) < AGAIN_US:
                     continue
                 keep = order.remaining - excess
-                if keep > 0 and order.limit is not None and not order.was_absent and order.unheeded < 1:
+                heeds = order.unheeded < 1 and order.last_answer is not f.Answer.REFUSED
+                if keep > 0 and order.limit is not None and not order.was_absent and heeds:
                     change = Change(order.filled + keep, order.limit, order.trigger)
                     await self._wire.change(order, change, "more would be sold than is held")
                 else:

@@ -25,6 +25,7 @@ _UNSURE_S, _UNSURE_LONGEST_S = 30.0, 300.0
 _PAGE_AGAIN_S = 300.0
 _SLOW_S = 10.0
 """Of one try: a broker that takes it and does not answer keeps what is held unwatched, too."""
+_SLOW = "the broker does not let this start in, so nothing watches what is held"
 _DAY_CHARS = len("2026-11-24")
 
 
@@ -42,10 +43,13 @@ class Held:
         self._shout = shout
         self._text = ""
         self._paged_s = -math.inf
+        self._without_reason = False
 
     def page(self, text: str) -> None:
-        """Page this now, or as soon as the last page is some minutes old."""
+        """Page this now, or as soon as the last page is some minutes old; one that told no reason does not count."""
         self._text = text
+        if self._without_reason:
+            self._without_reason, self._paged_s = False, -math.inf
         self.page_again()
 
     def page_again(self) -> None:
@@ -68,8 +72,9 @@ class Held:
     async def _page_slow(self) -> None:
         while True:
             await asyncio.sleep(_SLOW_S)
-            if left := left_of(self.book):
-                self.page(f"the broker does not let this start in, so nothing watches what is held: {left}")
+            if not self._text and (left := left_of(self.book)):
+                self._text, self._without_reason = f"{_SLOW}: {left}", True
+            self.page_again()
 
 
 def left_of(book: Book) -> str:
@@ -78,12 +83,14 @@ def left_of(book: Book) -> str:
     orders = {order.symbol for order in book.live_orders()} - {p.entry.symbol for p in held}
     of_orders = [f"look for an order of {symbol}" for symbol in sorted(orders)]
     short = [f"BUY {-p.held} {p.entry.symbol} by hand if the account is short" for p in book.oversold()]
-    lost = (
-        [f"{DAMAGED}: look in the broker's app for what it had"]
-        if DAMAGED in (book.halted, book.halted_beneath)
-        else []
-    )
+    lost = [f"{DAMAGED}: look in the broker's app for what it had"] if _is_lost(book) else []
     return "; ".join([*map(manual_exit, held), *of_orders, *short, *lost])
+
+
+def _is_lost(book: Book) -> bool:
+    """Whether something may be held that this book does not have, until its day is over or a person resumes."""
+    over = book.ended or (book.day is not None and book.day.day in book.days_ended)
+    return DAMAGED in (book.halted, book.halted_beneath) and not over
 
 
 @contextmanager
