@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -366,6 +366,16 @@ def test_stopped_in_mid_order_it_goes_on_until_it_is_flat(tmp_path: Path) -> Non
     assert broken_laws(world) == ["the day did not end"]
 
 
+@pytest.fixture
+def from_a_terminal() -> Iterator[None]:
+    """Whoever runs the tests may have started them with nohup."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGQUIT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("from_a_terminal")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP])
 def test_whatever_asks_it_to_stop_while_something_is_held_is_paged_and_nothing_is_left_alone(
     tmp_path: Path, number: signal.Signals
@@ -385,6 +395,7 @@ def test_whatever_asks_it_to_stop_while_something_is_held_is_paged_and_nothing_i
     assert world.book.stopped
 
 
+@pytest.mark.usefixtures("from_a_terminal")
 def test_a_terminal_that_goes_away_does_not_insist_however_often_it_is_told(tmp_path: Path) -> None:
     """The shell and the kernel may both tell it; and Ctrl-Z stops nothing either."""
     world = lives_world(tmp_path, UP_AND_DOWN)
